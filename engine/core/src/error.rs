@@ -1,0 +1,119 @@
+//! What can go wrong, told by what the caller should do.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use annals_types::{EventId, ExpectedVersion, Invalid, Position, Version};
+
+use crate::Damage;
+
+/// Any failure of the store. Cheap to clone, so that one failed sync can be told to all who wait.
+#[derive(Clone, Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: Arc<str>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// A result of the store.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The kinds of failure. Each says what a caller can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The stream is not at the expected version: read it again, decide again.
+    Conflict {
+        /// The stream.
+        stream: String,
+        /// What the caller expected.
+        expected: ExpectedVersion,
+        /// Its version, which a read finds.
+        actual: Version,
+    },
+    /// The store has an event with this id: give the new event another, or take it as appended.
+    IdReused {
+        /// The id.
+        id: EventId,
+        /// The event that has it.
+        position: Position,
+    },
+    /// An argument is outside the limits: change it.
+    Invalid(Invalid),
+    /// There is no store in the folder, or something else is: check the path.
+    NotAStore,
+    /// Another process, or another handle of this one, has the store open for writing.
+    Locked,
+    /// The store was written by another version of Annals: use that one.
+    Unsupported,
+    /// Bytes of the log are damaged: open read-only to read what is intact, restore a copy.
+    Damaged(Damage),
+    /// The disk is full: make room and append again. Nothing was written; reads go on.
+    DiskFull,
+    /// The append failed in a way that leaves open whether it will be there after reopening.
+    /// Open the store again and look, or append again with the same ids.
+    OutcomeUnknown,
+    /// An earlier write failed, so nothing more is written: close the store and open it again.
+    Failed,
+    /// The store was closed.
+    Closed,
+    /// Reading or opening failed: see the message.
+    Io,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Arc<str>>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    pub(crate) fn with_source(
+        kind: ErrorKind,
+        message: impl Into<Arc<str>>,
+        source: impl StdError + Send + Sync + 'static,
+    ) -> Self {
+        Self { kind, message: message.into(), source: Some(Arc::new(source)) }
+    }
+
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+
+    /// The actual version, where the error is a conflict.
+    #[must_use]
+    pub fn conflict(&self) -> Option<Version> {
+        match self.kind {
+            ErrorKind::Conflict { actual, .. } => Some(actual),
+            _ => None,
+        }
+    }
+
+    /// The damage, where the error is about damaged bytes.
+    #[must_use]
+    pub fn damage(&self) -> Option<&Damage> {
+        match &self.kind {
+            ErrorKind::Damaged(damage) => Some(damage),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        Self::new(ErrorKind::Invalid(invalid.clone()), invalid.to_string())
+    }
+}

@@ -1,0 +1,66 @@
+//! The store's folder: what is in it, and whether it is one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use annals_env::Fs;
+
+use crate::error::{Error, ErrorKind, Result};
+
+const LOG: &str = "log";
+const LOCK: &str = "lock";
+/// What a store's folder holds.
+const NAMES: [&str; 4] = ["index", LOCK, LOG, "state"];
+
+/// Where the lock file is.
+pub(crate) fn lock_path(root: &Path) -> PathBuf {
+    root.join(LOCK)
+}
+
+/// Where the in-memory index keeps its image.
+pub(crate) fn index_path(root: &Path) -> PathBuf {
+    root.join("index").join("memory")
+}
+
+/// What a folder is, as far as its names tell.
+pub(crate) enum Folder {
+    /// A store, or one whose making was interrupted.
+    Store,
+    /// Nothing is there, or an empty folder.
+    Empty,
+}
+
+/// Looks at `root`.
+pub(crate) fn look(fs: &dyn Fs, root: &Path) -> Result<Folder> {
+    let entries = match fs.list(root) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Folder::Empty),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Err(not_a_store(root, "it is a file, and a store is a folder"));
+        }
+        Err(error) => return Err(io_error(&format!("opening {}", root.display()), error)),
+    };
+    if entries.iter().any(|entry| entry.name == LOG) {
+        return Ok(Folder::Store);
+    }
+    match entries.iter().find(|entry| !NAMES.contains(&entry.name.as_str())) {
+        Some(other) => {
+            let why = format!("it has no {LOG} folder, but other things such as {}", other.name);
+            Err(not_a_store(root, &why))
+        }
+        None if entries.is_empty() => Ok(Folder::Empty),
+        None => Ok(Folder::Store),
+    }
+}
+
+pub(crate) fn not_a_store(root: &Path, why: &str) -> Error {
+    Error::new(ErrorKind::NotAStore, format!("{} is not a store: {why}", root.display()))
+}
+
+pub(crate) fn io_error(action: &str, error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::DiskFull,
+        _ => ErrorKind::Io,
+    };
+    Error::with_source(kind, format!("{action}: {error}"), error)
+}

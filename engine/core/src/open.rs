@@ -1,0 +1,134 @@
+//! Opening a store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use annals_env::{Access, Env, FileLock, Fs};
+use annals_index::{Covers, Index, MemoryIndex};
+use annals_log::{Inventory, LogOptions, SyncMode};
+use annals_types::{Place, StoreId};
+
+use crate::catch_up::catch_up;
+use crate::error::{Error, ErrorKind, Result};
+use crate::folder::{self, Folder, index_path, io_error, lock_path, not_a_store};
+use crate::keeper;
+use crate::options::{Durability, Options};
+use crate::pending::Pending;
+use crate::store::{Engine, Store};
+
+/// What a rebuilt index holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Events read.
+    pub events: u64,
+    /// Streams found.
+    pub streams: u64,
+}
+
+/// Deletes the index of the store in `path` and makes it again from the log. `progress` is told the
+/// events read and the events in all.
+///
+/// # Errors
+/// As [`Store::open`]; a missing store is not made.
+pub fn rebuild_index(
+    path: impl AsRef<Path>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Rebuilt> {
+    let options = Options::new().create(false);
+    let store = open(path.as_ref(), &options, true, progress)?;
+    let stats = store.stats()?;
+    store.close()?;
+    Ok(Rebuilt { events: stats.events, streams: stats.streams })
+}
+
+/// Opens the store in `root` for writing. `rebuild`: without believing a saved index.
+pub(crate) fn open(
+    root: &Path,
+    options: &Options,
+    rebuild: bool,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Store> {
+    let env = &options.env;
+    let fs = &*env.fs;
+    let lock = lock(fs, root, options.create)?;
+    let inventory = take_inventory(env, root, options.create)?;
+    let store = inventory.store();
+    let saved = if rebuild { None } else { load_index(fs, root, store) };
+    let evidence = saved.as_ref().map(|(_, covers)| (covers.epoch, covers.place));
+    let recovered = inventory.recover(evidence)?;
+    let torn_tail = recovered.torn_tail().cloned();
+    let settled = recovered.settle(env)?;
+    let reader = settled.reader().clone();
+    let head = settled.last().position;
+    let index = believe(saved, |covers| reader.knows(covers.epoch), settled.last())
+        .unwrap_or_else(|| MemoryIndex::new(store));
+    let index = Arc::new(index);
+    let indexed = index.covers();
+    catch_up(&reader, &*index, head, None, progress)?;
+    let sync = match options.durability {
+        Durability::Sync => SyncMode::EachCommit,
+        Durability::Buffered => SyncMode::Interval(options.sync_interval),
+    };
+    let log_options = LogOptions { segment_bytes: options.segment_bytes, sync };
+    let pending = Pending::new(Arc::clone(&index) as Arc<dyn Index>);
+    let log = settled.start(log_options, pending)?;
+    let engine = Engine::new(env.clone(), root, log, index, lock, torn_tail, indexed);
+    let engine = Arc::new(engine);
+    keeper::start(&engine)?;
+    Ok(Store { engine })
+}
+
+/// Takes the store's lock, making the folder where that is wanted.
+fn lock(fs: &dyn Fs, root: &Path, create: bool) -> Result<Box<dyn FileLock>> {
+    if matches!(folder::look(fs, root)?, Folder::Empty) {
+        if !create {
+            return Err(not_a_store(root, "there is nothing in it"));
+        }
+        let fail = |error| io_error(&format!("making {}", root.display()), error);
+        fs.create_dir_all(root).map_err(fail)?;
+        if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            fs.sync_dir(parent).map_err(fail)?;
+        }
+    }
+    let path = lock_path(root);
+    let fail = |error| io_error(&format!("locking {}", path.display()), error);
+    fs.lock(&path).map_err(fail)?.ok_or_else(|| {
+        let message = format!(
+            "{} is open for writing in another process or another handle of this one: \
+             close that first, or open read-only",
+            root.display()
+        );
+        Error::new(ErrorKind::Locked, message)
+    })
+}
+
+fn take_inventory(env: &Env, root: &Path, create: bool) -> Result<Inventory> {
+    let fs = &*env.fs;
+    if let Some(inventory) = Inventory::take(fs, root, Access::ReadWrite)? {
+        return Ok(inventory);
+    }
+    if create {
+        annals_log::create(env, root)?;
+    }
+    Inventory::take(fs, root, Access::ReadWrite)?
+        .ok_or_else(|| not_a_store(root, "its log has no segment"))
+}
+
+/// The index as it was saved. One that cannot be read is as good as none: the log has everything.
+pub(crate) fn load_index(
+    fs: &dyn Fs,
+    root: &Path,
+    store: StoreId,
+) -> Option<(MemoryIndex, Covers)> {
+    MemoryIndex::load(fs, &index_path(root), store).ok().flatten()
+}
+
+/// The saved index, where it is one of this history and not ahead of the log.
+pub(crate) fn believe(
+    saved: Option<(MemoryIndex, Covers)>,
+    knows: impl Fn(&Covers) -> bool,
+    last: Place,
+) -> Option<MemoryIndex> {
+    let (index, covers) = saved?;
+    (knows(&covers) && covers.place <= last).then_some(index)
+}

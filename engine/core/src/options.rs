@@ -1,0 +1,138 @@
+//! Settings of an opened store, each with its default and what it costs.
+
+use std::path::Path;
+use std::time::Duration;
+
+use annals_env::Env;
+use annals_types::Timestamp;
+
+use crate::{Result, Store};
+
+/// What an acknowledged append has survived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Power loss: the append returns once the disk has it, and nothing else is visible.
+    #[default]
+    Sync,
+    /// The death of the process: the append returns once the operating system has it; the disk
+    /// follows within [`Options::sync_interval`]. A power cut can take what was not synced yet.
+    Buffered,
+}
+
+/// How a store is opened.
+///
+/// ```
+/// # let dir = std::env::temp_dir().join(format!("annals-doc-options-{}", std::process::id()));
+/// use annals::{Durability, Store};
+///
+/// let store = Store::options().durability(Durability::Buffered).open(&dir)?;
+/// store.close()?;
+/// # std::fs::remove_dir_all(&dir).ok();
+/// # Ok::<(), annals::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub(crate) durability: Durability,
+    pub(crate) create: bool,
+    pub(crate) segment_bytes: u64,
+    pub(crate) sync_interval: Duration,
+    pub(crate) env: Env,
+}
+
+impl Options {
+    /// Default of [`Options::segment_bytes`]: 64 MiB.
+    pub const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
+    /// Least of [`Options::segment_bytes`]: 16 KiB.
+    pub const SEGMENT_BYTES_MIN: u64 = 16 << 10;
+    /// Most of [`Options::segment_bytes`]: 1 GiB.
+    pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+    /// Default of [`Options::sync_interval`]: 100 ms.
+    pub const SYNC_INTERVAL_DEFAULT: Duration = Duration::from_millis(100);
+
+    pub(crate) fn new() -> Self {
+        Self {
+            durability: Durability::default(),
+            create: true,
+            segment_bytes: Self::SEGMENT_BYTES_DEFAULT,
+            sync_interval: Self::SYNC_INTERVAL_DEFAULT,
+            env: Env::real(),
+        }
+    }
+
+    /// What an acknowledged append has survived. Default: [`Durability::Sync`].
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Whether a missing or empty folder becomes a new store. Default: true.
+    #[must_use]
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// Size in bytes at which a segment is full and the next one begins; taken into the bounds
+    /// [`Options::SEGMENT_BYTES_MIN`] and [`Options::SEGMENT_BYTES_MAX`]. Default: 64 MiB. A commit
+    /// larger than a segment gets one of its own.
+    #[must_use]
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes.clamp(Self::SEGMENT_BYTES_MIN, Self::SEGMENT_BYTES_MAX);
+        self
+    }
+
+    /// The longest that a [`Durability::Buffered`] append waits for the background sync. Default:
+    /// 100 ms.
+    #[must_use]
+    pub fn sync_interval(mut self, interval: Duration) -> Self {
+        self.sync_interval = interval;
+        self
+    }
+
+    /// Files, clock, randomness and scheduler other than the machine's own; for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn env(mut self, env: Env) -> Self {
+        self.env = env;
+        self
+    }
+
+    /// Opens the store in the folder `path` for writing.
+    ///
+    /// # Errors
+    /// See [`Store::open`].
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Store> {
+        Store::open_with(path.as_ref(), self)
+    }
+}
+
+/// What one append asks for beyond the store's settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AppendOptions {
+    pub(crate) recorded_at: Option<Timestamp>,
+    pub(crate) durable: bool,
+}
+
+impl AppendOptions {
+    /// Nothing beyond the settings.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { recorded_at: None, durable: false }
+    }
+
+    /// Stamps the events with this moment instead of the store's clock: for history that is moved
+    /// here from elsewhere. It must not lie before the newest event's stamp nor in the future.
+    #[must_use]
+    pub const fn recorded_at(mut self, moment: Timestamp) -> Self {
+        self.recorded_at = Some(moment);
+        self
+    }
+
+    /// Returns only once the append has survived power loss, in a buffered store too.
+    #[must_use]
+    pub const fn durable(mut self) -> Self {
+        self.durable = true;
+        self
+    }
+}

@@ -1,0 +1,156 @@
+//! Reading an image.
+
+use std::io;
+use std::path::Path;
+
+use annals_env::{Access, Fs};
+use annals_types::StoreId;
+
+use super::block::{Fault, Reader};
+use super::header::{HEADER_BYTES, Header, Refused, sum_of};
+use super::{IMAGE_NAME, ImageError};
+use crate::Covers;
+use crate::memory::MemoryIndex;
+use crate::memory::ids::IdHash;
+use crate::memory::postings::CHUNK_BYTES_MAX;
+use crate::memory::state::State;
+
+/// A stream has at least the length of its name, a run of one event and its end.
+const STREAM_BYTES_MIN: u64 = 5;
+/// An id has at least its hash and one byte of a position.
+const ID_BYTES_MIN: u64 = 9;
+/// Most bytes of a name.
+const NAME_BYTES_MAX: u64 = u16::MAX as u64;
+
+impl MemoryIndex {
+    /// The index that was saved in the folder `dir`, and what it covers. `None`: there is none.
+    ///
+    /// Whether the log still holds what it covers is for the caller to find out.
+    ///
+    /// # Errors
+    /// Where the image is damaged, another store's, of another format version or cannot be read.
+    /// It is of no use then, and the index must be made from the log.
+    pub fn load(
+        fs: &dyn Fs,
+        dir: &Path,
+        store: StoreId,
+    ) -> Result<Option<(Self, Covers)>, ImageError> {
+        let path = dir.join(IMAGE_NAME);
+        let file = match fs.open(&path, Access::Read) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(ImageError::io("opening", &path)(error)),
+        };
+        let damaged = |offset, fault| match fault {
+            Fault::Io(error) => ImageError::io("reading", &path)(error),
+            Fault::Damaged(reason) => ImageError::Damaged {
+                path: path.clone(),
+                offset,
+                reason,
+            },
+        };
+        let mut bytes = [0; HEADER_BYTES];
+        let end = file
+            .len()
+            .and_then(|end| file.read_exact_at(&mut bytes, 0).map(|()| end))
+            .map_err(|error| damaged(0, error.into()))?;
+        let header = Header::decode(&bytes).map_err(|refused| match refused {
+            Refused::Damaged(reason) => damaged(0, Fault::Damaged(reason)),
+            Refused::UnknownVersion(found) => ImageError::UnknownVersion {
+                path: path.clone(),
+                found,
+            },
+        })?;
+        let covers = header.covers;
+        if covers.store != store {
+            return Err(ImageError::Foreign {
+                path,
+                found: covers.store,
+            });
+        }
+        let mut reader = Reader::new(file, HEADER_BYTES as u64, end, sum_of(&bytes));
+        let state = read(&mut reader, &header).map_err(|fault| damaged(reader.offset(), fault))?;
+        Ok(Some((Self::from_state(store, state), covers)))
+    }
+}
+
+fn read(reader: &mut Reader, header: &Header) -> Result<State, Fault> {
+    let streams = header.streams.saturating_mul(STREAM_BYTES_MIN);
+    if streams.saturating_add(header.ids.saturating_mul(ID_BYTES_MIN)) > reader.left() {
+        return Err(Fault::Damaged("it is too short for what its header says"));
+    }
+    let covers = header.covers.place.position.get();
+    let mut state = State::new(header.covers.store);
+    state.covers = covers;
+    let mut first = 0;
+    for _ in 0..header.streams {
+        first = read_stream(reader, &mut state, first)?;
+    }
+    let mut position = 0;
+    for _ in 0..header.ids {
+        let hash = u64::from_le_bytes(reader.array()?);
+        position = read_position(reader, position, covers)?;
+        let entry = IdHash { hash, position };
+        state
+            .ids
+            .insert_hash(entry)
+            .ok_or(Fault::Damaged("it has too many ids"))?;
+    }
+    reader.finish()?;
+    Ok(state)
+}
+
+/// Reads a stream; the one before it began at `before`. Gives where this one begins.
+fn read_stream(reader: &mut Reader, state: &mut State, before: u64) -> Result<u64, Fault> {
+    let bytes = reader.varint()?;
+    if bytes > NAME_BYTES_MAX {
+        return Err(Fault::Damaged("a name is too long"));
+    }
+    let name = String::from_utf8(reader.bytes(bytes)?)
+        .map_err(|_| Fault::Damaged("a name is not UTF-8"))?;
+    if state.directory.find(&name).is_some() {
+        return Err(Fault::Damaged("a name comes twice"));
+    }
+    let mut number = None;
+    let mut first = before;
+    let (mut version, mut position) = (0_u64, before);
+    loop {
+        let count = reader.varint()?;
+        if count == 0 {
+            break;
+        }
+        if count > u64::from(CHUNK_BYTES_MAX) {
+            return Err(Fault::Damaged("a run has too many events"));
+        }
+        let skipped = reader.varint()?;
+        version = version
+            .checked_add(skipped)
+            .ok_or(Fault::Damaged("a version is too high"))?;
+        for _ in 0..count {
+            version = version
+                .checked_add(1)
+                .ok_or(Fault::Damaged("a version is too high"))?;
+            position = read_position(reader, position, state.covers)?;
+            if number.is_none() {
+                first = position;
+            }
+            number = state.take_event(number, &name, version, position);
+            if number.is_none() {
+                return Err(Fault::Damaged("it has too many streams or events"));
+            }
+        }
+    }
+    match number {
+        Some(_) => Ok(first),
+        None => Err(Fault::Damaged("a stream has no event")),
+    }
+}
+
+/// The position behind `before`, none above `covers`.
+fn read_position(reader: &mut Reader, before: u64, covers: u64) -> Result<u64, Fault> {
+    let step = reader.varint()?;
+    match before.checked_add(step) {
+        Some(position) if position > before && position <= covers => Ok(position),
+        _ => Err(Fault::Damaged("a position is out of order")),
+    }
+}

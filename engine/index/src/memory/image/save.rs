@@ -1,0 +1,195 @@
+//! Writing an image.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use annals_env::{File, Fs};
+
+use super::block::Writer;
+use super::header::{HEADER_BYTES, Header, sum_of};
+use super::{IMAGE_NAME, ImageError, UNFINISHED_NAME};
+use crate::memory::MemoryIndex;
+use crate::memory::postings::Part;
+use crate::memory::state::State;
+use crate::memory::varint;
+use crate::{Covers, Index};
+
+/// About how much is encoded under one lock.
+const BYTES_PER_LOCK: usize = 1 << 14;
+/// Most ids that are encoded under one lock.
+const IDS_PER_LOCK: usize = 1024;
+
+impl MemoryIndex {
+    /// Writes what the index holds up to `covers.place` to the image in the folder `dir`, in place
+    /// of an earlier one. Events may be applied meanwhile; those above the place are left out.
+    ///
+    /// Everything up to the place must be durable in the log before this is called.
+    ///
+    /// # Errors
+    /// [`ImageError::NotCovered`] where the index does not reach so far, [`ImageError::Foreign`]
+    /// where `covers` names another store, and what the file system says. After an error the
+    /// earlier image is there, or the new one.
+    pub fn save(&self, fs: &dyn Fs, dir: &Path, covers: Covers) -> Result<(), ImageError> {
+        let path = dir.join(IMAGE_NAME);
+        if covers.store != self.store {
+            return Err(ImageError::Foreign {
+                path,
+                found: covers.store,
+            });
+        }
+        let (reached, wanted) = (self.covers(), covers.place.position);
+        if reached < wanted {
+            return Err(ImageError::NotCovered {
+                covers: reached,
+                wanted,
+            });
+        }
+        let _saving = self.saving.lock();
+        fs.create_dir_all(dir)
+            .map_err(ImageError::io("creating", dir))?;
+        let unfinished = dir.join(UNFINISHED_NAME);
+        // One that a crash or a full disk left behind.
+        if let Err(error) = fs.remove(&unfinished)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(ImageError::io("removing", &unfinished)(error));
+        }
+        let file = fs
+            .create(&unfinished)
+            .map_err(ImageError::io("creating", &unfinished))?;
+        let written = self.write(&file, covers).and_then(|()| file.sync());
+        if let Err(error) = written {
+            // Its bytes may be what the disk lacks. If this fails too, the next save does it.
+            let _ = fs.remove(&unfinished);
+            return Err(ImageError::io("writing", &unfinished)(error));
+        }
+        fs.rename(&unfinished, &path)
+            .map_err(ImageError::io("renaming", &unfinished))?;
+        fs.sync_dir(dir).map_err(ImageError::io("syncing", dir))
+    }
+
+    fn write(&self, file: &Arc<dyn File>, covers: Covers) -> io::Result<()> {
+        let cut = covers.place.position.get();
+        let (streams, ids) = {
+            let state = self.state.read();
+            (state.directory.count_at(cut), state.ids.count_at(cut))
+        };
+        let header = Header {
+            covers,
+            streams: streams.into(),
+            ids: ids.into(),
+        }
+        .encode();
+        file.write_at(&header, 0)?;
+        let mut writer = Writer::new(Arc::clone(file), HEADER_BYTES as u64, sum_of(&header));
+        let mut piece = Vec::with_capacity(2 * BYTES_PER_LOCK);
+
+        let mut walk = Streams::up_to(cut, streams);
+        while walk.number < walk.count {
+            walk.put(&self.state.read(), &mut piece);
+            writer.write(&piece)?;
+            piece.clear();
+        }
+
+        let mut before = 0;
+        let mut numbers = (0..ids).peekable();
+        while numbers.peek().is_some() {
+            let state = self.state.read();
+            for id in numbers
+                .by_ref()
+                .take(IDS_PER_LOCK)
+                .filter_map(|at| state.ids.get(at))
+            {
+                piece.extend(id.hash.to_le_bytes());
+                varint::put(&mut piece, id.position - before);
+                before = id.position;
+            }
+            drop(state);
+            writer.write(&piece)?;
+            piece.clear();
+        }
+        writer.flush()
+    }
+}
+
+/// A walk over all streams, which can pause between any two runs of events.
+struct Streams {
+    cut: u64,
+    count: u32,
+    number: u32,
+    /// Where to go on in the stream; `None`: it has not begun.
+    part: Option<Part>,
+    /// The first position of the stream.
+    first: u64,
+    /// Version and position of the event before.
+    version: u64,
+    position: u64,
+    positions: Vec<u64>,
+}
+
+impl Streams {
+    /// The first `count` streams, with their events at or below `cut`.
+    const fn up_to(cut: u64, count: u32) -> Self {
+        Self {
+            cut,
+            count,
+            number: 0,
+            part: None,
+            first: 0,
+            version: 0,
+            position: 0,
+            positions: Vec::new(),
+        }
+    }
+
+    /// Appends the next of them to `out`.
+    fn put(&mut self, state: &State, out: &mut Vec<u8>) {
+        while out.len() < BYTES_PER_LOCK && self.number < self.count {
+            let part = self.part.or_else(|| self.begin(state, out));
+            self.part = part.and_then(|part| self.put_run(state, part, out));
+            if self.part.is_none() {
+                varint::put(out, 0);
+                self.number += 1;
+            }
+        }
+    }
+
+    fn begin(&mut self, state: &State, out: &mut Vec<u8>) -> Option<Part> {
+        let name = state.directory.name(self.number)?;
+        varint::put(out, name.len() as u64);
+        out.extend_from_slice(name.as_bytes());
+        let chain = state.directory.chain(self.number)?;
+        self.version = 0;
+        self.position = self.first;
+        self.first = chain.first();
+        state.postings.first_part(chain)
+    }
+
+    /// Appends the events of a part. Gives the part behind it, if anything of that may be wanted.
+    fn put_run(&mut self, state: &State, part: Part, out: &mut Vec<u8>) -> Option<Part> {
+        let run = state
+            .postings
+            .run(state.directory.chain(self.number)?, part)?;
+        let (first_version, count) = (run.first_version, run.count);
+        self.positions.clear();
+        self.positions
+            .extend(run.positions().take_while(|position| *position <= self.cut));
+        if self.positions.is_empty() {
+            return None;
+        }
+        varint::put(out, self.positions.len() as u64);
+        varint::put(out, first_version - self.version - 1);
+        for position in &self.positions {
+            varint::put(out, position - self.position);
+            self.position = *position;
+        }
+        self.version = first_version - 1 + self.positions.len() as u64;
+        if self.positions.len() < count {
+            return None;
+        }
+        state
+            .postings
+            .after(state.directory.chain(self.number)?, part)
+    }
+}

@@ -1,0 +1,151 @@
+//! What the lock of the index protects.
+
+use annals_types::{Position, StoreId};
+use siphasher::sip::SipHasher13;
+
+use super::directory::Directory;
+use super::ids::Ids;
+use super::postings::{Part, Postings};
+use crate::{Entry, StreamHead};
+
+/// Most positions, give or take a chunk, that are read under one lock.
+const POSITIONS_PER_LOCK: usize = 4096;
+
+pub(super) struct State {
+    pub(super) covers: u64,
+    pub(super) directory: Directory,
+    pub(super) postings: Postings,
+    pub(super) ids: Ids,
+}
+
+impl State {
+    pub(super) fn new(store: StoreId) -> Self {
+        let hasher = SipHasher13::new_with_key(&store.0);
+        Self {
+            covers: 0,
+            directory: Directory::new(hasher),
+            postings: Postings::new(),
+            ids: Ids::new(hasher),
+        }
+    }
+
+    /// Takes in entries. `None`: one of them broke the order or did not fit, and `covers` stays
+    /// before it.
+    pub(super) fn take(&mut self, entries: &[Entry<'_>]) -> Option<()> {
+        // The events of one commit are often of one stream: it is looked up once.
+        let mut recent: Option<(&str, u32)> = None;
+        for entry in entries {
+            let position = entry.position.get();
+            if position <= self.covers {
+                continue;
+            }
+            let known = match recent {
+                Some((name, number)) if name == entry.stream => Some(number),
+                _ => self.directory.find(entry.stream),
+            };
+            let number = self.take_event(known, entry.stream, entry.version.get(), position)?;
+            if let Some(id) = entry.id {
+                self.ids.insert(id, position)?;
+            }
+            recent = Some((entry.stream, number));
+            self.covers = position;
+        }
+        Some(())
+    }
+
+    /// Takes in an event of a stream whose number, if it has one, is `known`. Gives the number.
+    pub(super) fn take_event(
+        &mut self,
+        known: Option<u32>,
+        stream: &str,
+        version: u64,
+        position: u64,
+    ) -> Option<u32> {
+        match known {
+            Some(number) => {
+                let chain = self.directory.chain_mut(number)?;
+                self.postings.push(chain, version, position)?;
+                Some(number)
+            }
+            None => {
+                let chain = self.postings.start(version, position)?;
+                self.directory.insert(stream, chain)
+            }
+        }
+    }
+
+    pub(super) fn head(&self, number: u32, up_to: u64) -> Option<StreamHead> {
+        self.postings.head(self.directory.chain(number)?, up_to)
+    }
+
+    /// Where a walk begins that wants the event with this version, or the first behind it.
+    pub(super) fn part_from(&self, number: u32, version: u64) -> Option<Part> {
+        self.postings
+            .part_from(self.directory.chain(number)?, version)
+    }
+
+    /// Appends the positions from version `from` on to `out`, until it has `end` of them or the
+    /// next is above `up_to`. Gives the part to go on with if it stopped before.
+    pub(super) fn read_forward(
+        &self,
+        number: u32,
+        mut part: Part,
+        from: u64,
+        up_to: u64,
+        end: usize,
+        out: &mut Vec<Position>,
+    ) -> Option<Part> {
+        let chain = self.directory.chain(number)?;
+        let pause = out.len().saturating_add(POSITIONS_PER_LOCK);
+        while out.len() < pause {
+            let run = self.postings.run(chain, part)?;
+            let skip = usize::try_from(from.saturating_sub(run.first_version)).ok()?;
+            for position in run.positions().skip(skip) {
+                if position > up_to || out.len() >= end {
+                    return None;
+                }
+                out.push(Position::new(position));
+            }
+            part = self.postings.after(chain, part)?;
+        }
+        Some(part)
+    }
+
+    /// The same for version `from` and those before it, newest first.
+    pub(super) fn read_back(
+        &self,
+        number: u32,
+        mut part: Part,
+        from: u64,
+        end: usize,
+        out: &mut Vec<Position>,
+    ) -> Option<Part> {
+        let chain = self.directory.chain(number)?;
+        let pause = out.len().saturating_add(POSITIONS_PER_LOCK);
+        while out.len() < pause {
+            let wanted = end.saturating_sub(out.len());
+            if wanted == 0 {
+                return None;
+            }
+            let run = self.postings.run(chain, part)?;
+            // How many of the run are not behind `from`.
+            let steps = from
+                .checked_sub(run.first_version)
+                .map_or(0, |steps| steps.saturating_add(1));
+            let there = usize::try_from(steps).unwrap_or(usize::MAX).min(run.count);
+            let begin = out.len();
+            let positions = run
+                .positions()
+                .take(there)
+                .skip(there.saturating_sub(wanted));
+            out.extend(positions.map(Position::new));
+            out.get_mut(begin..)?.reverse();
+            part = self.postings.before(part)?;
+        }
+        Some(part)
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.directory.memory_bytes() + self.postings.memory_bytes() + self.ids.memory_bytes()
+    }
+}

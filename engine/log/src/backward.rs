@@ -1,0 +1,41 @@
+//! Reading the log from the newest event back.
+
+use annals_types::Position;
+
+use crate::error::{LogError, Result};
+use crate::format::event::Event;
+use crate::lookup::EventCursor;
+use crate::reader::LogReader;
+use crate::window::Stride;
+
+/// The events of a range of positions, newest first. Behind a damaged event it goes on; any other
+/// error ends it.
+#[derive(Debug)]
+pub struct ScanBack {
+    cursor: EventCursor,
+    next: Position,
+    to: Position,
+}
+
+impl ScanBack {
+    pub(crate) fn new(reader: LogReader, from: Position, to: Position) -> Self {
+        let from = from.min(reader.visible());
+        Self { cursor: EventCursor::with_stride(reader, Stride::BACKWARD), next: from, to }
+    }
+}
+
+impl Iterator for ScanBack {
+    type Item = Result<Event>;
+
+    fn next(&mut self) -> Option<Result<Event>> {
+        if self.next < self.to || self.next == Position::START {
+            return None;
+        }
+        let event = self.cursor.get(self.next);
+        self.next = match event {
+            Ok(_) | Err(LogError::Damaged(_)) => self.next.minus(1),
+            Err(_) => Position::START,
+        };
+        Some(event)
+    }
+}

@@ -1,0 +1,55 @@
+//! What is wrong with a log: where, how much, and which events it concerns.
+
+use std::fmt;
+
+use annals_types::Position;
+
+/// A place in the log whose bytes are not what was written there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment's file, inside the store's folder.
+    pub segment: String,
+    /// Where in the file it begins, in bytes.
+    pub offset: u64,
+    /// How many bytes are unreadable or suspect.
+    pub bytes: u64,
+    /// The first and last event that cannot be read; `None` where no event is concerned, or where
+    /// it cannot be known.
+    pub positions: Option<(Position, Position)>,
+    /// What is wrong, in words.
+    pub what: String,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at offset {} ({} bytes): {}", self.segment, self.offset, self.bytes, self.what)?;
+        match self.positions {
+            Some((first, last)) if first == last => write!(f, "; event {first} is not readable"),
+            Some((first, last)) => write!(f, "; events {first} to {last} are not readable"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a crash left half written at the end of the log. Nothing in it was ever acknowledged as
+/// durable; the next opening for writing cuts it off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// The segment's file, inside the store's folder.
+    pub segment: String,
+    /// Where in the file it begins, in bytes.
+    pub offset: u64,
+    /// How many bytes it has.
+    pub bytes: u64,
+}
+
+impl fmt::Display for TornTail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} at offset {}: {} bytes of an append that a crash interrupted; \
+             the next opening for writing cuts them off",
+            self.segment, self.offset, self.bytes
+        )
+    }
+}

@@ -1,0 +1,62 @@
+//! What the log answers when it cannot do what it was asked.
+
+use std::io;
+use std::sync::Arc;
+
+use annals_env::Failure;
+use thiserror::Error;
+
+use crate::Damage;
+
+/// A failure of the log. Cheap to clone: one failed sync is told to all who wait for it.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// The operating system failed an operation that changed nothing.
+    #[error("{action}: {source}")]
+    Io {
+        /// What was being done, with the path.
+        action: String,
+        /// The system's error.
+        source: Arc<io::Error>,
+    },
+    /// Bytes are not what was written.
+    #[error("{0}")]
+    Damaged(Damage),
+    /// The log is of a format that this build does not read.
+    #[error(
+        "{segment} is of storage format {format}.{revision}, and this build reads {}.{} only",
+        crate::format::FORMAT, crate::format::REVISION
+    )]
+    Unsupported {
+        /// The segment that says so.
+        segment: String,
+        /// Its format.
+        format: u16,
+        /// Its revision of that format.
+        revision: u16,
+    },
+    /// There is no room to reserve; nothing was written.
+    #[error("the disk is full: {action}")]
+    DiskFull {
+        /// What needed room, with the path.
+        action: String,
+    },
+    /// The write path failed earlier; nothing of this was written.
+    #[error("the store takes no more writes since one failed: {0}")]
+    Failed(Failure),
+    /// Writing or syncing this failed: it may or may not be there after reopening.
+    #[error("it is not known whether the append survived: {0}")]
+    OutcomeUnknown(Failure),
+    /// The log was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl LogError {
+    pub(crate) fn io(action: impl Into<String>, source: io::Error) -> Self {
+        Self::Io { action: action.into(), source: Arc::new(source) }
+    }
+}
+
+pub(crate) type Result<T, E = LogError> = std::result::Result<T, E>;

@@ -1,0 +1,173 @@
+//! A frame before its place is known. Everything costly (copying, checksums of records) happens
+//! here, before the writer's lock; [`Draft::finish`] under the lock only fills in the header.
+
+use annals_types::{Epoch, NewEvent, Place, Timestamp, Version};
+
+use super::checksum;
+use super::cursor::put_varint;
+use super::event;
+use super::frame::{FIXED_BYTES, FrameHeader, FrameKind, RECORD_PREFIX_BYTES};
+
+/// An encoded frame that waits for its place.
+#[derive(Debug)]
+pub struct Draft {
+    bytes: Vec<u8>,
+    header_length: u32,
+    kind: FrameKind,
+    /// Where each record begins in `bytes`.
+    records: Vec<u32>,
+    /// Where each stream's first version stands in `bytes`.
+    versions: Vec<u32>,
+    digest: u32,
+}
+
+/// What the writer knows of a frame once its turn has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
+    pub(crate) first: Place,
+    pub(crate) epoch: Epoch,
+    pub(crate) recorded_at: Timestamp,
+    pub(crate) synced: Place,
+    /// The segment's salt.
+    pub(crate) salt: u64,
+    /// Where in the segment the frame will lie.
+    pub(crate) offset: u64,
+}
+
+impl Draft {
+    /// A commit of `events` to one stream. They must be within [`limits`](annals_types::limits).
+    #[must_use]
+    pub fn commit(stream: &str, events: &[NewEvent]) -> Self {
+        let payload: usize = events
+            .iter()
+            .map(|event| {
+                let tags: usize = event.tags.iter().map(|tag| tag.len() + 2).sum();
+                96 + event.event_type.len() + event.data.len() + event.metadata.len() + tags
+            })
+            .sum();
+        let mut draft = Self::with_capacity(
+            FrameKind::Commit,
+            FIXED_BYTES + 16 + stream.len() + payload,
+            events.len(),
+        );
+        put_varint(&mut draft.bytes, 1);
+        draft.versions.push(at(&draft.bytes));
+        draft.bytes.extend_from_slice(&[0; 8]);
+        draft.bytes.extend_from_slice(&(stream.len() as u16).to_le_bytes());
+        draft.bytes.extend_from_slice(stream.as_bytes());
+        draft.header_length = at(&draft.bytes);
+        for event in events {
+            draft.record(|bytes| event::put_content(bytes, event));
+        }
+        draft.finish_digest();
+        draft
+    }
+
+    /// A control record with this payload (kind, flags and body).
+    pub(crate) fn control(payload: &[u8]) -> Self {
+        let mut draft =
+            Self::with_capacity(FrameKind::Control, FIXED_BYTES + 16 + payload.len(), 1);
+        draft.header_length = at(&draft.bytes);
+        draft.record(|bytes| bytes.extend_from_slice(payload));
+        draft.finish_digest();
+        draft
+    }
+
+    fn with_capacity(kind: FrameKind, bytes: usize, records: usize) -> Self {
+        let mut draft = Self {
+            bytes: Vec::with_capacity(bytes),
+            header_length: 0,
+            kind,
+            records: Vec::with_capacity(records),
+            versions: Vec::with_capacity(1),
+            digest: 0,
+        };
+        draft.bytes.resize(FIXED_BYTES, 0);
+        draft
+    }
+
+    fn record(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        let index = self.records.len() as u64;
+        self.records.push(at(&self.bytes));
+        self.bytes.extend_from_slice(&[0; RECORD_PREFIX_BYTES]);
+        put_varint(&mut self.bytes, start as u64);
+        put_varint(&mut self.bytes, index);
+        put(&mut self.bytes);
+        let length = (self.bytes.len() - start - RECORD_PREFIX_BYTES) as u32;
+        write_u32(&mut self.bytes, start + 4, length);
+        let sum = crc32fast::hash(self.bytes.get(start + 4..).unwrap_or_default());
+        write_u32(&mut self.bytes, start, sum);
+    }
+
+    fn finish_digest(&mut self) {
+        let mut hasher = crc32fast::Hasher::new();
+        for &record in &self.records {
+            let record = record as usize;
+            hasher.update(self.bytes.get(record..record + 4).unwrap_or_default());
+        }
+        self.digest = hasher.finalize();
+    }
+
+    /// Bytes that the frame takes in the log.
+    pub(crate) fn length(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// How many events it carries.
+    pub(crate) fn events(&self) -> u32 {
+        match self.kind {
+            FrameKind::Commit => self.records.len() as u32,
+            FrameKind::Control => 0,
+        }
+    }
+
+    /// Sets the version of the first event of the commit's stream.
+    pub fn set_first_version(&mut self, version: Version) {
+        for &place in &self.versions {
+            let place = place as usize;
+            if let Some(field) = self.bytes.get_mut(place..place + 8) {
+                field.copy_from_slice(&version.get().to_le_bytes());
+            }
+        }
+    }
+
+    /// Fills in everything that depends on the place and gives the frame's bytes, with the offsets
+    /// of its records from the frame's start.
+    pub(crate) fn finish(&mut self, stamp: &Stamp) -> (&[u8], &[u32]) {
+        for &record in &self.records {
+            let mask = checksum::mask(stamp.salt, stamp.offset + u64::from(record));
+            let record = record as usize;
+            if let Some(field) = self.bytes.get_mut(record..record + 4) {
+                for (byte, mask) in field.iter_mut().zip(mask.to_le_bytes()) {
+                    *byte ^= mask;
+                }
+            }
+        }
+        let header = FrameHeader {
+            kind: self.kind,
+            length: at(&self.bytes),
+            header_length: self.header_length,
+            first: stamp.first,
+            count: self.records.len() as u32,
+            epoch: stamp.epoch.number,
+            recorded_at: stamp.recorded_at,
+            digest: self.digest,
+            synced: stamp.synced,
+        };
+        let written = header.write(&mut self.bytes, stamp.salt, stamp.offset);
+        debug_assert!(written.is_some(), "a draft always has room for its header");
+        (&self.bytes, &self.records)
+    }
+}
+
+/// The end of `bytes` as an offset; drafts are bounded far below 4 GiB.
+fn at(bytes: &[u8]) -> u32 {
+    bytes.len() as u32
+}
+
+fn write_u32(bytes: &mut [u8], offset: usize, value: u32) {
+    if let Some(field) = bytes.get_mut(offset..offset + 4) {
+        field.copy_from_slice(&value.to_le_bytes());
+    }
+}

@@ -1,0 +1,375 @@
+//! An event in the log and in the hands of a reader: one piece of bytes with parsed offsets.
+
+use std::ops::Range;
+
+use annals_types::{
+    Bytes, ContentKind, Epoch, EventId, NewEvent, OccurredAt, Position, Timestamp, Version,
+};
+
+use super::cursor::{Cursor, put_bytes, put_varint, put_zigzag};
+use super::frame::{FrameHeader, StreamTable};
+
+const HAS_METADATA: u8 = 1;
+const HAS_TAGS: u8 = 1 << 1;
+const HAS_OCCURRED_AT: u8 = 1 << 2;
+const HAS_CORRELATION: u8 = 1 << 3;
+const HAS_CAUSATION: u8 = 1 << 4;
+const HAS_ID: u8 = 1 << 5;
+const HAS_EXTENSIONS: u8 = 1 << 6;
+const FLAGS_KNOWN: u8 = 0x7f;
+
+/// Appends the content of an event: everything of it that does not depend on where it lies. The
+/// content chain hashes exactly these bytes.
+pub(crate) fn put_content(out: &mut Vec<u8>, event: &NewEvent) {
+    let mut flags = 0;
+    for (present, flag) in [
+        (!event.metadata.is_empty(), HAS_METADATA),
+        (!event.tags.is_empty(), HAS_TAGS),
+        (event.occurred_at.is_some(), HAS_OCCURRED_AT),
+        (event.correlation_id.is_some(), HAS_CORRELATION),
+        (event.causation_id.is_some(), HAS_CAUSATION),
+        (event.id.is_some(), HAS_ID),
+    ] {
+        flags |= if present { flag } else { 0 };
+    }
+    out.push(flags);
+    out.push(content_code(event.content));
+    put_varint(out, u64::from(event.schema));
+    put_bytes(out, event.event_type.as_bytes());
+    for id in [event.id, event.correlation_id, event.causation_id].into_iter().flatten() {
+        out.extend_from_slice(&id.to_bytes());
+    }
+    if let Some(moment) = event.occurred_at {
+        put_zigzag(out, moment.seconds());
+        out.push(moment.digits());
+        put_varint(out, u64::from(moment.nanos() / unit(moment.digits())));
+        put_zigzag(out, i64::from(moment.offset_minutes()));
+    }
+    if !event.tags.is_empty() {
+        put_varint(out, event.tags.len() as u64);
+        for tag in &event.tags {
+            put_bytes(out, tag.as_bytes());
+        }
+    }
+    if !event.metadata.is_empty() {
+        put_bytes(out, &event.metadata);
+    }
+    out.extend_from_slice(&event.data);
+}
+
+const fn content_code(kind: ContentKind) -> u8 {
+    match kind {
+        ContentKind::Text => 1,
+        ContentKind::Binary => 2,
+        _ => 0,
+    }
+}
+
+/// Nanoseconds of one step of a time with so many digits.
+const fn unit(digits: u8) -> u32 {
+    10_u32.pow(9_u32.saturating_sub(digits as u32))
+}
+
+/// A stretch of an event's record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    const fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// An event as the store gives it back.
+///
+/// It owns its bytes together with the events read in the same piece (64 to 256 KiB as a rule), so
+/// cloning is cheap; who keeps single events for long should copy what is needed.
+#[derive(Clone, Debug)]
+pub struct Event {
+    position: Position,
+    version: Version,
+    recorded_at: Timestamp,
+    epoch: u32,
+    history: u64,
+    stream: Bytes,
+    record: Bytes,
+    content: u32,
+    kind: ContentKind,
+    schema: u32,
+    event_type: Span,
+    id: Option<EventId>,
+    correlation_id: Option<EventId>,
+    causation_id: Option<EventId>,
+    occurred_at: Option<OccurredAt>,
+    tags: Span,
+    metadata: Span,
+    data: Span,
+}
+
+/// An event's record opened as far as needed to know which event it is.
+pub(crate) struct RecordHead {
+    /// Distance from the record to the start of its frame.
+    pub(crate) back: u64,
+    /// The event's number in its commit, from 0.
+    pub(crate) index: u32,
+}
+
+impl RecordHead {
+    pub(crate) fn decode(cursor: &mut Cursor<'_>) -> Option<Self> {
+        let back = cursor.varint()?;
+        let index = u32::try_from(cursor.varint()?).ok()?;
+        Some(Self { back, index })
+    }
+}
+
+impl Event {
+    /// Decodes the event in `record` (what stands behind a record's prefix, its checksum proven),
+    /// which lies `back` bytes behind its frame's start. `history` goes into derived ids.
+    pub(crate) fn decode(
+        record: Bytes,
+        back: u64,
+        header: &FrameHeader,
+        streams: &StreamTable,
+        history: u64,
+    ) -> Option<Self> {
+        let mut cursor = Cursor::new(&record);
+        let head = RecordHead::decode(&mut cursor)?;
+        if head.back != back || head.index >= header.count {
+            return None;
+        }
+        let (stream, version) = if streams.is_single() {
+            let stream = streams.get(0)?;
+            (stream, stream.first_version.plus(u64::from(head.index)))
+        } else {
+            let stream = streams.get(cursor.varint_usize()?)?;
+            (stream, stream.first_version.plus(cursor.varint()?))
+        };
+        let total = record.len();
+        let span = |cursor: &Cursor<'_>, length: usize| -> Option<Span> {
+            let end = u32::try_from(total - cursor.left().len()).ok()?;
+            Some(Span { start: end.checked_sub(u32::try_from(length).ok()?)?, end })
+        };
+        let content = span(&cursor, 0)?.start;
+        let flags = cursor.u8()?;
+        let kind = match cursor.u8()? {
+            0 => ContentKind::Json,
+            1 => ContentKind::Text,
+            2 => ContentKind::Binary,
+            _ => return None,
+        };
+        if flags & !FLAGS_KNOWN != 0 {
+            return None;
+        }
+        let schema = u32::try_from(cursor.varint()?).ok()?;
+        let length = cursor.varint_usize()?;
+        std::str::from_utf8(cursor.take(length)?).ok()?;
+        let event_type = span(&cursor, length)?;
+        let mut optional_id = |flag: u8| -> Option<Option<EventId>> {
+            if flags & flag == 0 {
+                return Some(None);
+            }
+            cursor.array().map(|bytes| Some(EventId::from_bytes(bytes)))
+        };
+        let id = optional_id(HAS_ID)?;
+        let correlation_id = optional_id(HAS_CORRELATION)?;
+        let causation_id = optional_id(HAS_CAUSATION)?;
+        let occurred_at = if flags & HAS_OCCURRED_AT == 0 {
+            None
+        } else {
+            let seconds = cursor.zigzag()?;
+            let digits = cursor.u8()?;
+            let fraction = u32::try_from(cursor.varint()?).ok()?;
+            let nanos = fraction.checked_mul(unit(digits))?;
+            let offset = i16::try_from(cursor.zigzag()?).ok()?;
+            Some(OccurredAt::new(seconds, nanos, digits, offset)?)
+        };
+        let mut tags = span(&cursor, 0)?;
+        if flags & HAS_TAGS != 0 {
+            let before = cursor.left().len();
+            for _ in 0..cursor.varint()? {
+                let length = cursor.varint_usize()?;
+                std::str::from_utf8(cursor.take(length)?).ok()?;
+            }
+            tags = span(&cursor, before - cursor.left().len())?;
+        }
+        let mut metadata = span(&cursor, 0)?;
+        if flags & HAS_METADATA != 0 {
+            let length = cursor.varint_usize()?;
+            cursor.take(length)?;
+            metadata = span(&cursor, length)?;
+        }
+        if flags & HAS_EXTENSIONS != 0 {
+            skip_extensions(&mut cursor)?;
+        }
+        let data = Span { start: span(&cursor, 0)?.start, end: u32::try_from(total).ok()? };
+        Some(Self {
+            position: header.first.position.plus(u64::from(head.index)),
+            version,
+            recorded_at: header.recorded_at,
+            epoch: header.epoch,
+            history,
+            stream: stream.name.clone(),
+            content,
+            kind,
+            schema,
+            event_type,
+            id,
+            correlation_id,
+            causation_id,
+            occurred_at,
+            tags,
+            metadata,
+            data,
+            record,
+        })
+    }
+
+    /// Its number in the whole store.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Its number in its stream.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The stream's name.
+    #[must_use]
+    pub fn stream(&self) -> &str {
+        text(&self.stream)
+    }
+
+    /// The store's stamp, the same for all events of a commit; never goes backwards.
+    #[must_use]
+    pub fn recorded_at(&self) -> Timestamp {
+        self.recorded_at
+    }
+
+    /// The number of the epoch in which it was written.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Its id: the caller's, or else one derived from store, epoch and position.
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        self.id.unwrap_or_else(|| EventId::derived(self.history, self.position.get()))
+    }
+
+    /// Whether the caller set the id.
+    #[must_use]
+    pub fn has_own_id(&self) -> bool {
+        self.id.is_some()
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn event_type(&self) -> &str {
+        text(self.slice(self.event_type))
+    }
+
+    /// The version of the data's schema.
+    #[must_use]
+    pub fn schema(&self) -> u32 {
+        self.schema
+    }
+
+    /// What the data is.
+    #[must_use]
+    pub fn content(&self) -> ContentKind {
+        self.kind
+    }
+
+    /// The data, byte for byte as it was appended.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        self.slice(self.data)
+    }
+
+    /// The data as bytes that outlive the event without a copy.
+    #[must_use]
+    pub fn data_bytes(&self) -> Bytes {
+        self.record.slice(self.data.range())
+    }
+
+    /// The metadata; empty where there is none.
+    #[must_use]
+    pub fn metadata(&self) -> &[u8] {
+        self.slice(self.metadata)
+    }
+
+    /// The tags, in the order in which they were given.
+    pub fn tags(&self) -> impl Iterator<Item = &str> {
+        let mut cursor = Cursor::new(self.slice(self.tags));
+        let count = if cursor.left().is_empty() { 0 } else { cursor.varint().unwrap_or(0) };
+        (0..count).map_while(move |_| {
+            let length = cursor.varint_usize()?;
+            cursor.take(length).map(text)
+        })
+    }
+
+    /// What it belongs to.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<EventId> {
+        self.correlation_id
+    }
+
+    /// The event that caused it.
+    #[must_use]
+    pub fn causation_id(&self) -> Option<EventId> {
+        self.causation_id
+    }
+
+    /// When it happened by the caller's clock.
+    #[must_use]
+    pub fn occurred_at(&self) -> Option<OccurredAt> {
+        self.occurred_at
+    }
+
+    /// The bytes that the content chain hashes.
+    pub(crate) fn content_bytes(&self) -> &[u8] {
+        self.record.get(self.content as usize..).unwrap_or_default()
+    }
+
+    fn slice(&self, span: Span) -> &[u8] {
+        self.record.get(span.range()).unwrap_or_default()
+    }
+}
+
+/// Bytes that were checked to be UTF-8 when the event was decoded.
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Extensions: a length, then for each `kind << 1 | must understand`, length, bytes. This version
+/// knows none, so one that must be understood makes the event unreadable.
+fn skip_extensions(cursor: &mut Cursor<'_>) -> Option<()> {
+    let length = cursor.varint_usize()?;
+    let mut extensions = Cursor::new(cursor.take(length)?);
+    while !extensions.left().is_empty() {
+        let must_understand = extensions.varint()? & 1 == 1;
+        let length = extensions.varint_usize()?;
+        extensions.take(length)?;
+        if must_understand {
+            return None;
+        }
+    }
+    Some(())
+}
+
+/// What goes into derived ids for one epoch of one store: 64 bits that differ from history to
+/// history.
+pub(crate) fn history(store: annals_types::StoreId, epoch: Epoch) -> u64 {
+    let mut hasher = blake3::Hasher::new_derive_key("annals 2026 derived event ids");
+    hasher.update(&store.0).update(&epoch.number.to_le_bytes()).update(&epoch.id.to_le_bytes());
+    let mut bytes = [0; 8];
+    hasher.finalize_xof().fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}

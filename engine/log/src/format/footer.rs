@@ -1,0 +1,177 @@
+//! The end of a sealed segment: `offsets`, `summary`, `trailer`, flush with the end of the file.
+
+use annals_types::{Epoch, Place, Position, Timestamp};
+
+use super::checksum;
+use super::cursor::Cursor;
+
+/// Bytes of the trailer, the last of a sealed segment's file.
+pub(crate) const TRAILER_BYTES: usize = 32;
+/// Bytes of one entry of the offset table.
+pub(crate) const OFFSET_BYTES: u64 = 4;
+const MAGIC: [u8; 8] = *b"ANLSEALD";
+const SUMMARY_FIXED_BYTES: usize = 176;
+const EPOCH_BYTES: usize = 24;
+
+/// Nothing of the segment's range of places is missing from it.
+const COMPLETE: u32 = 1;
+
+/// An epoch and where its record stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EpochStart {
+    pub(crate) epoch: Epoch,
+    pub(crate) place: Place,
+}
+
+/// What a sealed segment says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Summary {
+    pub(crate) first: Place,
+    pub(crate) last: Place,
+    pub(crate) events: u32,
+    pub(crate) controls: u32,
+    /// Where the last frame ends.
+    pub(crate) frames_end: u64,
+    /// Stamps of the first and the last event; both 0 without events.
+    pub(crate) recorded_first: Timestamp,
+    pub(crate) recorded_last: Timestamp,
+    /// CRC-32 of the offset table.
+    pub(crate) offsets_checksum: u32,
+    /// The Merkle root over the events' leaves.
+    pub(crate) root: [u8; 32],
+    /// The link of the segment before.
+    pub(crate) previous_link: [u8; 32],
+    /// `hash(previous link, root)`.
+    pub(crate) link: [u8; 32],
+    /// The epochs that begin in the segment.
+    pub(crate) epochs: Vec<EpochStart>,
+}
+
+impl Summary {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(SUMMARY_FIXED_BYTES + self.epochs.len() * EPOCH_BYTES);
+        for place in [self.first, self.last] {
+            out.extend_from_slice(&place.position.get().to_le_bytes());
+            out.extend_from_slice(&place.k.to_le_bytes());
+        }
+        out.extend_from_slice(&self.events.to_le_bytes());
+        out.extend_from_slice(&self.controls.to_le_bytes());
+        out.extend_from_slice(&self.frames_end.to_le_bytes());
+        out.extend_from_slice(&self.recorded_first.as_micros().to_le_bytes());
+        out.extend_from_slice(&self.recorded_last.as_micros().to_le_bytes());
+        out.extend_from_slice(&self.offsets_checksum.to_le_bytes());
+        out.extend_from_slice(&COMPLETE.to_le_bytes());
+        for hash in [&self.root, &self.previous_link, &self.link] {
+            out.extend_from_slice(hash);
+        }
+        out.extend_from_slice(&0_u64.to_le_bytes());
+        out.extend_from_slice(&0_u32.to_le_bytes());
+        out.extend_from_slice(&u32::try_from(self.epochs.len()).unwrap_or(u32::MAX).to_le_bytes());
+        for start in &self.epochs {
+            out.extend_from_slice(&start.epoch.number.to_le_bytes());
+            out.extend_from_slice(&start.epoch.id.to_le_bytes());
+            out.extend_from_slice(&start.place.position.get().to_le_bytes());
+            out.extend_from_slice(&start.place.k.to_le_bytes());
+        }
+        out
+    }
+
+    /// Decodes a summary whose checksum is right.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut cursor = Cursor::new(bytes);
+        let first = place(&mut cursor)?;
+        let last = place(&mut cursor)?;
+        let events = cursor.u32()?;
+        let controls = cursor.u32()?;
+        let frames_end = cursor.u64()?;
+        let recorded_first = Timestamp::from_micros(cursor.i64()?);
+        let recorded_last = Timestamp::from_micros(cursor.i64()?);
+        let offsets_checksum = cursor.u32()?;
+        let flags = cursor.u32()?;
+        let root = cursor.array()?;
+        let previous_link = cursor.array()?;
+        let link = cursor.array()?;
+        let reserved = cursor.u64()? == 0 && cursor.u32()? == 0;
+        let count = cursor.u32()? as usize;
+        let mut starts = cursor.left().chunks_exact(EPOCH_BYTES);
+        if starts.len() != count || !starts.remainder().is_empty() || flags != COMPLETE || !reserved
+        {
+            return None;
+        }
+        let mut epochs = Vec::with_capacity(count);
+        for start in &mut starts {
+            let mut cursor = Cursor::new(start);
+            let epoch = Epoch { number: cursor.u32()?, id: cursor.u64()? };
+            epochs.push(EpochStart { epoch, place: place(&mut cursor)? });
+        }
+        let sane = first <= last
+            && last.position.get() - first.position.get() == u64::from(events)
+            && recorded_first <= recorded_last;
+        sane.then_some(Self {
+            first,
+            last,
+            events,
+            controls,
+            frames_end,
+            recorded_first,
+            recorded_last,
+            offsets_checksum,
+            root,
+            previous_link,
+            link,
+            epochs,
+        })
+    }
+}
+
+fn place(cursor: &mut Cursor<'_>) -> Option<Place> {
+    let position = Position::new(cursor.u64()?);
+    Some(Place { position, k: cursor.u32()? })
+}
+
+/// Written last, in one sector, once everything before it is durable: a segment with a trailer has
+/// all of its footer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trailer {
+    pub(crate) summary_length: u32,
+    pub(crate) summary_checksum: u32,
+    /// Entries of the offset table in front of the summary.
+    pub(crate) offsets: u32,
+}
+
+impl Trailer {
+    /// `offset` is where the trailer lies.
+    pub(crate) fn encode(&self, salt: u64, offset: u64) -> [u8; TRAILER_BYTES] {
+        let mut out = Vec::with_capacity(TRAILER_BYTES);
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&self.summary_length.to_le_bytes());
+        out.extend_from_slice(&self.summary_checksum.to_le_bytes());
+        out.extend_from_slice(&self.offsets.to_le_bytes());
+        out.resize(TRAILER_BYTES - 4, 0);
+        let sum = checksum::sealed(&out, salt, offset);
+        out.extend_from_slice(&sum.to_le_bytes());
+        out.try_into().unwrap_or([0; TRAILER_BYTES])
+    }
+
+    pub(crate) fn decode(bytes: &[u8], salt: u64, offset: u64) -> Option<Self> {
+        let (fields, sum) = bytes.split_at_checked(TRAILER_BYTES - 4)?;
+        let mut cursor = Cursor::new(fields);
+        if cursor.array()? != MAGIC
+            || Cursor::new(sum).u32()? != checksum::sealed(fields, salt, offset)
+        {
+            return None;
+        }
+        let summary_length = cursor.u32()?;
+        let summary_checksum = cursor.u32()?;
+        let offsets = cursor.u32()?;
+        let reserved_is_zero = cursor.left().iter().all(|&byte| byte == 0);
+        reserved_is_zero.then_some(Self { summary_length, summary_checksum, offsets })
+    }
+
+    /// Bytes of the whole footer.
+    pub(crate) fn footer_bytes(&self) -> u64 {
+        u64::from(self.offsets) * OFFSET_BYTES
+            + u64::from(self.summary_length)
+            + TRAILER_BYTES as u64
+    }
+}

@@ -1,0 +1,276 @@
+//! Reading frames and their records out of a segment, over damage where there is some.
+
+use annals_types::{Bytes, Place, Position};
+use memchr::memmem::Finder;
+
+use crate::error::Result;
+use crate::format::checksum;
+use crate::format::cursor::Cursor;
+use crate::format::event::RecordHead;
+use crate::format::frame::{
+    FIXED_BYTES, FrameFault, FrameHeader, FrameKind, MARKER, MARKER_OFFSET, RECORD_PREFIX_BYTES,
+    StreamTable,
+};
+use crate::segment::Segment;
+use crate::window::Window;
+
+/// A frame whose header is proven.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    pub(crate) header: FrameHeader,
+    /// Where in the segment it begins.
+    pub(crate) offset: u64,
+    /// The streams of a commit; `None` in a control record.
+    pub(crate) streams: Option<StreamTable>,
+}
+
+impl Frame {
+    pub(crate) fn end(&self) -> u64 {
+        self.offset + u64::from(self.header.length)
+    }
+
+    fn records_start(&self) -> u64 {
+        self.offset + u64::from(self.header.header_length)
+    }
+
+    /// The position of the event number `index` of a commit.
+    pub(crate) fn position(&self, index: u32) -> Position {
+        self.header.first.position.plus(u64::from(index))
+    }
+}
+
+/// Reads the header of the frame at `offset`, which must end at or before `bound`.
+pub(crate) fn read_frame(
+    window: &mut Window,
+    segment: &Segment,
+    offset: u64,
+    bound: u64,
+) -> Result<Result<Frame, FrameFault>> {
+    let fixed = window.get(offset, FIXED_BYTES).map_err(|error| segment.io(error))?;
+    let (header_length, length) = match FrameHeader::claimed(&fixed) {
+        Ok(lengths) => lengths,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    if offset + u64::from(length) > bound {
+        return Ok(Err(FrameFault::Short));
+    }
+    let bytes = window.get(offset, header_length as usize).map_err(|error| segment.io(error))?;
+    let header = match FrameHeader::decode(&bytes, segment.header.salt, offset) {
+        Ok(header) => header,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let streams = match header.kind {
+        FrameKind::Commit => match StreamTable::decode(&bytes) {
+            Some(streams) => Some(streams),
+            None => return Ok(Err(FrameFault::Field("stream table"))),
+        },
+        FrameKind::Control => None,
+    };
+    Ok(Ok(Frame { header, offset, streams }))
+}
+
+/// A record whose checksum is proven.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    /// Where in the segment it begins.
+    pub(crate) offset: u64,
+    /// What stands behind its prefix.
+    pub(crate) payload: Bytes,
+    /// Its checksum without the mask.
+    pub(crate) plain_checksum: u32,
+}
+
+impl Record {
+    fn end(&self) -> u64 {
+        self.offset + (RECORD_PREFIX_BYTES + self.payload.len()) as u64
+    }
+}
+
+/// Reads the record at `offset`, which must end at or before `bound`; `None` where there is none
+/// that is whole.
+pub(crate) fn read_record(
+    window: &mut Window,
+    segment: &Segment,
+    offset: u64,
+    bound: u64,
+) -> Result<Option<Record>> {
+    let prefix =
+        window.get(offset, RECORD_PREFIX_BYTES).map_err(|error| segment.io(error))?;
+    let mut cursor = Cursor::new(&prefix);
+    let (Some(stored), Some(length)) = (cursor.u32(), cursor.u32()) else {
+        return Ok(None);
+    };
+    let total = RECORD_PREFIX_BYTES + length as usize;
+    if offset + total as u64 > bound {
+        return Ok(None);
+    }
+    let bytes = window.get(offset, total).map_err(|error| segment.io(error))?;
+    let plain_checksum = crc32fast::hash(bytes.get(4..).unwrap_or_default());
+    let whole = bytes.len() == total
+        && plain_checksum ^ checksum::mask(segment.header.salt, offset) == stored;
+    Ok(whole.then(|| Record {
+        offset,
+        payload: bytes.slice(RECORD_PREFIX_BYTES..),
+        plain_checksum,
+    }))
+}
+
+/// One record of a frame, or a stretch of them that is lost.
+#[derive(Clone, Debug)]
+pub(crate) enum FrameRecord {
+    Whole { index: u32, record: Record },
+    Lost { first: u32, last: u32, offset: u64, bytes: u64 },
+}
+
+/// Goes through the records of one frame.
+#[derive(Clone, Debug)]
+pub(crate) struct FrameRecords {
+    pub(crate) frame: Frame,
+    index: u32,
+    offset: u64,
+}
+
+impl FrameRecords {
+    pub(crate) fn new(frame: Frame) -> Self {
+        let offset = frame.records_start();
+        Self { frame, index: 0, offset }
+    }
+
+    /// From the record number `index`, which begins at `offset`.
+    pub(crate) fn from(frame: Frame, index: u32, offset: u64) -> Self {
+        Self { frame, index, offset }
+    }
+
+    pub(crate) fn next(
+        &mut self,
+        window: &mut Window,
+        segment: &Segment,
+    ) -> Result<Option<FrameRecord>> {
+        let count = self.frame.header.count;
+        if self.index >= count {
+            return Ok(None);
+        }
+        let (index, offset) = (self.index, self.offset);
+        if let Some(record) = self.record_at(window, segment, offset)?.filter(|found| found.0 == index)
+        {
+            self.index += 1;
+            self.offset = record.1.end();
+            return Ok(Some(FrameRecord::Whole { index, record: record.1 }));
+        }
+        (self.index, self.offset) =
+            self.resync(window, segment)?.unwrap_or((count, self.frame.end()));
+        Ok(Some(FrameRecord::Lost {
+            first: index,
+            last: self.index - 1,
+            offset,
+            bytes: self.offset.saturating_sub(offset),
+        }))
+    }
+
+    /// Whether all records were read and nothing is left of the frame.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.index >= self.frame.header.count && self.offset == self.frame.end()
+    }
+
+    /// The record at `offset` with its number, where it is whole and says that it lies there.
+    fn record_at(
+        &self,
+        window: &mut Window,
+        segment: &Segment,
+        offset: u64,
+    ) -> Result<Option<(u32, Record)>> {
+        let record = read_record(window, segment, offset, self.frame.end())?;
+        Ok(record.and_then(|record| {
+            let head = RecordHead::decode(&mut Cursor::new(&record.payload))?;
+            let fits = head.back == offset - self.frame.offset && head.index < self.frame.header.count;
+            fits.then_some((head.index, record))
+        }))
+    }
+
+    /// The next record behind a damaged one: its number and offset. A record says how far it lies
+    /// behind its frame, so nearly every wrong offset is refused without a checksum.
+    fn resync(&self, window: &mut Window, segment: &Segment) -> Result<Option<(u32, u64)>> {
+        const PIECE: usize = 64 << 10;
+        /// Bytes that a head takes at most: prefix and two varints.
+        const HEAD: usize = RECORD_PREFIX_BYTES + 15;
+        // Bounds the work on a frame made to pass the quick check at every offset.
+        let mut budget = u64::from(self.frame.header.length).saturating_mul(4);
+        let mut at = self.offset + 1;
+        while at < self.frame.end() {
+            let length = usize::try_from(self.frame.end() - at).map_or(PIECE, |left| left.min(PIECE));
+            let piece = window.get(at, length).map_err(|error| segment.io(error))?;
+            let last_piece = length < PIECE;
+            let starts = if last_piece { piece.len() } else { piece.len().saturating_sub(HEAD) };
+            for start in 0..starts {
+                let offset = at + start as u64;
+                let head = piece.get(start + RECORD_PREFIX_BYTES..).and_then(|bytes| {
+                    RecordHead::decode(&mut Cursor::new(bytes))
+                });
+                let plausible = head.is_some_and(|head| {
+                    head.back == offset - self.frame.offset
+                        && head.index > self.index
+                        && head.index < self.frame.header.count
+                });
+                if !plausible || budget == 0 {
+                    continue;
+                }
+                let claim = Cursor::new(piece.get(start + 4..).unwrap_or_default()).u32();
+                budget = budget.saturating_sub(u64::from(claim.unwrap_or_default()));
+                if let Some((index, record)) = self.record_at(window, segment, offset)? {
+                    return Ok(Some((index, record.offset)));
+                }
+            }
+            if last_piece || starts == 0 {
+                break;
+            }
+            at += starts as u64;
+        }
+        Ok(None)
+    }
+}
+
+/// The first frame at or behind `from` whose header is proven and whose place lies behind `after`.
+/// A copy of a frame inside another's payload is none: its checksums belong to another offset.
+pub(crate) fn find_frame(
+    window: &mut Window,
+    segment: &Segment,
+    from: u64,
+    bound: u64,
+    after: Place,
+) -> Result<Option<Frame>> {
+    const PIECE: usize = 64 << 10;
+    let finder = Finder::new(&MARKER);
+    let bound = bound.min(segment.file_bytes()?);
+    // Bounds the work on a file made of markers in front of long claimed headers.
+    let mut budget = (bound.saturating_sub(from)).saturating_mul(8).saturating_add(1 << 20);
+    let mut at = from;
+    while at < bound {
+        let length = usize::try_from(bound - at).map_or(PIECE, |left| left.min(PIECE));
+        let piece = window.get(at, length).map_err(|error| segment.io(error))?;
+        for marker in finder.find_iter(&piece) {
+            let Some(start) = marker.checked_sub(MARKER_OFFSET) else { continue };
+            let offset = at + start as u64;
+            let claimed = FrameHeader::claimed(piece.get(start..).unwrap_or_default());
+            let header_length = match claimed {
+                Ok((header_length, _)) => u64::from(header_length),
+                Err(FrameFault::Short) => FIXED_BYTES as u64,
+                Err(_) => continue,
+            };
+            if budget < header_length {
+                continue;
+            }
+            budget -= header_length;
+            if let Ok(frame) = read_frame(window, segment, offset, bound)?
+                && frame.header.first > after
+            {
+                return Ok(Some(frame));
+            }
+        }
+        if length < PIECE || piece.len() <= FIXED_BYTES {
+            break;
+        }
+        // The next piece begins early enough for a frame across the border.
+        at += (piece.len() - FIXED_BYTES) as u64;
+    }
+    Ok(None)
+}

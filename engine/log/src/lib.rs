@@ -1,0 +1,52 @@
+//! The segmented write-ahead log: the only truth of a store.
+//!
+//! Its bytes are defined in `storage-format.md`. It knows commits, events and control records, but
+//! nothing of streams' rules, indexes or consumers.
+//!
+//! - **Write path**: [`Draft`] encodes and sums a commit outside the lock; [`LogGuard`] gives it its
+//!   place; one thread writes and syncs for all that wait, then publishes (`writer`).
+//! - **Read path**: a position leads through the segment's table to a frame, whose header and
+//!   record are checked on each read ([`EventCursor`], [`Scan`], [`ScanBack`]).
+//! - **Recovery**: [`Inventory`] lists the files, [`Inventory::recover`] finds out what they hold
+//!   without changing them, [`Recovered::settle`] puts the end in order, [`Settled::start`] begins
+//!   a new epoch.
+//!
+//! # Invariants
+//! 1. Positions are gapless; a place is given once. Segments tile the log.
+//! 2. Written ≥ durable; each grows only; in [`SyncMode::EachCommit`] nothing is visible that is
+//!    not durable.
+//! 3. Everything in a segment that has a successor was durable before that was made.
+//! 4. Epochs never decrease along the log, nor do the stamps of events.
+//! 5. Nothing read is believed before its checksum, which binds bytes to file and offset.
+
+mod backward;
+mod chain;
+mod damage;
+mod error;
+mod format;
+mod frames;
+mod lookup;
+mod offsets;
+mod reader;
+mod recovery;
+mod scan;
+mod seal;
+mod segment;
+mod state_page;
+mod verify;
+mod walk;
+mod window;
+mod writer;
+
+pub use backward::ScanBack;
+pub use damage::{Damage, TornTail};
+pub use error::LogError;
+pub use format::draft::Draft;
+pub use format::event::Event;
+pub use format::{FORMAT, REVISION};
+pub use lookup::EventCursor;
+pub use reader::LogReader;
+pub use recovery::{Inventory, Recovered};
+pub use scan::Scan;
+pub use verify::Verified;
+pub use writer::{Appended, Log, LogGuard, LogOptions, Publish, Settled, SyncMode, create};

@@ -1,0 +1,119 @@
+//! From a position to the bytes of its event: the log's own table, one entry an event.
+
+use std::sync::{Arc, OnceLock};
+
+use annals_env::sync::atomic::{AtomicU32, Ordering};
+use annals_types::Place;
+use quick_cache::sync::Cache;
+
+use crate::error::Result;
+use crate::segment::Segment;
+
+/// Entries of one chunk of a live table.
+const CHUNK: usize = 8192;
+/// Largest segment, in bytes.
+pub(crate) const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+/// Chunks that the largest segment needs.
+const CHUNKS: usize = (SEGMENT_BYTES_MAX / EVENT_BYTES_MIN) as usize / CHUNK + 1;
+/// Fewest bytes that an event takes in a segment: prefix, back, index, flags, content kind, schema
+/// and a type of one character.
+const EVENT_BYTES_MIN: u64 = 15;
+
+/// The table of a segment, wherever it is.
+#[derive(Debug)]
+pub(crate) enum OffsetTable {
+    /// In memory, growing with the segment.
+    Live(Arc<LiveOffsets>),
+    /// In the segment's footer.
+    Sealed { at: u64, count: u32, checksum: u32 },
+}
+
+/// A table that one thread appends to while others read what was published.
+#[derive(Debug)]
+pub(crate) struct LiveOffsets {
+    chunks: Box<[OnceLock<Box<[AtomicU32]>>]>,
+}
+
+impl LiveOffsets {
+    /// An empty table.
+    pub(crate) fn new() -> Self {
+        Self { chunks: (0..CHUNKS).map(|_| OnceLock::new()).collect() }
+    }
+
+    /// Sets the offset of the segment's event number `index`, counted from 0.
+    pub(crate) fn set(&self, index: usize, offset: u32) {
+        let chunk = self.chunks.get(index / CHUNK).map(|chunk| {
+            chunk.get_or_init(|| (0..CHUNK).map(|_| AtomicU32::new(0)).collect())
+        });
+        if let Some(entry) = chunk.and_then(|chunk| chunk.get(index % CHUNK)) {
+            entry.store(offset, Ordering::Relaxed);
+        }
+    }
+
+    /// The offset of event number `index`; 0 where it is not there.
+    fn get(&self, index: usize) -> u32 {
+        self.chunks
+            .get(index / CHUNK)
+            .and_then(OnceLock::get)
+            .and_then(|chunk| chunk.get(index % CHUNK))
+            .map_or(0, |entry| entry.load(Ordering::Relaxed))
+    }
+}
+
+/// Tables of sealed segments that were read lately, bounded in bytes.
+#[derive(Debug)]
+pub(crate) struct TableCache {
+    tables: Cache<Place, Arc<[u32]>, TableWeight>,
+}
+
+#[derive(Clone, Debug)]
+struct TableWeight;
+
+impl quick_cache::Weighter<Place, Arc<[u32]>> for TableWeight {
+    fn weight(&self, _: &Place, table: &Arc<[u32]>) -> u64 {
+        (table.len() * size_of::<u32>()) as u64 + 64
+    }
+}
+
+impl TableCache {
+    /// Most bytes of tables kept.
+    const BYTES_MAX: u64 = 32 << 20;
+
+    pub(crate) fn new() -> Self {
+        Self { tables: Cache::with_weighter(256, Self::BYTES_MAX, TableWeight) }
+    }
+
+    /// Where the record of the segment's event number `index` begins; `None` where the table does
+    /// not say.
+    pub(crate) fn offset(&self, segment: &Segment, index: usize) -> Result<Option<u64>> {
+        let offset = match &segment.offsets {
+            OffsetTable::Live(offsets) => offsets.get(index),
+            OffsetTable::Sealed { .. } => {
+                self.table(segment)?.get(index).copied().unwrap_or_default()
+            }
+        };
+        Ok((offset != 0).then_some(u64::from(offset)))
+    }
+
+    /// A sealed segment's table; empty where it is damaged, so that every event of it is sought and
+    /// none is found at a wrong place.
+    fn table(&self, segment: &Segment) -> Result<Arc<[u32]>> {
+        self.tables.get_or_insert_with(&segment.header.first, || {
+            Ok(read_table(segment)?.unwrap_or_default().into())
+        })
+    }
+}
+
+/// Reads the table from a sealed segment's footer; `None` where its checksum is wrong.
+pub(crate) fn read_table(segment: &Segment) -> Result<Option<Vec<u32>>> {
+    let OffsetTable::Sealed { at, count, checksum } = segment.offsets else {
+        return Ok(None);
+    };
+    let mut bytes = vec![0; count as usize * size_of::<u32>()];
+    segment.file.read_exact_at(&mut bytes, at).map_err(|error| segment.io(error))?;
+    if crc32fast::hash(&bytes) != checksum {
+        return Ok(None);
+    }
+    let entries = bytes.as_chunks().0.iter().map(|&entry| u32::from_le_bytes(entry));
+    Ok(Some(entries.collect()))
+}

@@ -1,0 +1,229 @@
+//! What every reader of the log shares: the segments, the epochs, how far it may look.
+
+use std::sync::Arc;
+
+use annals_env::sync::atomic::{AtomicU64, Ordering};
+use annals_types::{Epoch, EventId, Place, Position, StoreId, Timestamp};
+use arc_swap::ArcSwap;
+
+use crate::error::Result;
+use crate::format::event::{self, Event};
+use crate::format::footer::EpochStart;
+use crate::lookup::EventCursor;
+use crate::offsets::TableCache;
+use crate::scan::Scan;
+use crate::segment::Segment;
+use crate::{LogError, backward::ScanBack};
+
+/// A handle to read the log; cheap to clone, and valid while the log is written.
+#[derive(Clone, Debug)]
+pub struct LogReader {
+    pub(crate) shared: Arc<ReaderShared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ReaderShared {
+    pub(crate) store: StoreId,
+    pub(crate) segments: ArcSwap<Vec<Arc<Segment>>>,
+    pub(crate) tables: TableCache,
+    epochs: ArcSwap<Vec<KnownEpoch>>,
+    /// The newest position that readers may see.
+    visible: AtomicU64,
+    /// The newest position that survives power loss.
+    durable: AtomicU64,
+}
+
+/// An epoch of the log's history.
+#[derive(Clone, Copy, Debug)]
+struct KnownEpoch {
+    start: EpochStart,
+    /// What goes into the derived ids of its events.
+    history: u64,
+}
+
+impl LogReader {
+    pub(crate) fn new(store: StoreId, segments: Vec<Arc<Segment>>, epochs: &[EpochStart]) -> Self {
+        let shared = ReaderShared {
+            store,
+            segments: ArcSwap::from_pointee(segments),
+            tables: TableCache::new(),
+            epochs: ArcSwap::default(),
+            visible: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+        };
+        let reader = Self { shared: Arc::new(shared) };
+        for &start in epochs {
+            reader.add_epoch(start);
+        }
+        reader
+    }
+
+    pub(crate) fn add_epoch(&self, start: EpochStart) {
+        let history = event::history(self.shared.store, start.epoch);
+        let mut epochs = self.shared.epochs.load().as_ref().clone();
+        epochs.push(KnownEpoch { start, history });
+        self.shared.epochs.store(Arc::new(epochs));
+    }
+
+    pub(crate) fn publish(&self, visible: Position, durable: Position) {
+        // Each only ever grows. Durable first: who sees a position visible in a store that shows
+        // durable events only must find it durable too.
+        self.shared.durable.store(durable.get(), Ordering::Release);
+        self.shared.visible.store(visible.get(), Ordering::Release);
+    }
+
+    pub(crate) fn push_segment(&self, segment: Arc<Segment>) {
+        let mut segments = self.shared.segments.load().as_ref().clone();
+        segments.push(segment);
+        self.shared.segments.store(Arc::new(segments));
+    }
+
+    /// Puts the sealed form of a segment in its place; who still reads the other goes on.
+    pub(crate) fn replace_segment(&self, sealed: &Arc<Segment>) {
+        self.shared.segments.rcu(|segments| {
+            let mut segments = segments.as_ref().clone();
+            for segment in &mut segments {
+                if segment.header == sealed.header {
+                    *segment = Arc::clone(sealed);
+                }
+            }
+            segments
+        });
+    }
+
+    /// The store that the log belongs to.
+    #[must_use]
+    pub fn store(&self) -> StoreId {
+        self.shared.store
+    }
+
+    /// The newest position that readers may see.
+    #[must_use]
+    pub fn visible(&self) -> Position {
+        Position::new(self.shared.visible.load(Ordering::Acquire))
+    }
+
+    /// The newest position that survives power loss.
+    #[must_use]
+    pub fn durable(&self) -> Position {
+        Position::new(self.shared.durable.load(Ordering::Acquire))
+    }
+
+    /// The epoch of the last opening for writing.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.shared.epochs.load().last().map(|known| known.start.epoch).unwrap_or_default()
+    }
+
+    /// Whether the log's history has this epoch.
+    #[must_use]
+    pub fn knows(&self, epoch: Epoch) -> bool {
+        self.shared.epochs.load().iter().any(|known| known.start.epoch == epoch)
+    }
+
+    /// The event at `position`, which must be visible.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] where its bytes are not what was written, and I/O errors.
+    pub fn event(&self, position: Position) -> Result<Event> {
+        self.events().get(position)
+    }
+
+    /// Reads single events in any order.
+    #[must_use]
+    pub fn events(&self) -> EventCursor {
+        EventCursor::new(self.clone())
+    }
+
+    /// Reads the events `from` to `to`, both included, in order.
+    #[must_use]
+    pub fn scan(&self, from: Position, to: Position) -> Scan {
+        Scan::new(self.clone(), from, to)
+    }
+
+    /// Reads the events `from` down to `to`, both included, newest first.
+    #[must_use]
+    pub fn scan_back(&self, from: Position, to: Position) -> ScanBack {
+        ScanBack::new(self.clone(), from, to)
+    }
+
+    /// The first event at or below `up_to` that was recorded at `moment` or later; the position
+    /// behind `up_to` where there is none.
+    ///
+    /// # Errors
+    /// I/O errors. An event that is damaged is passed over: its neighbours decide.
+    pub fn first_since(&self, moment: Timestamp, up_to: Position) -> Result<Position> {
+        let mut cursor = self.events();
+        let (mut low, mut high) = (Position::new(1), up_to.plus(1));
+        while low < high {
+            let middle = Position::new(low.get() + (high.get() - low.get()) / 2);
+            let mut probe = middle;
+            let stamp = loop {
+                match cursor.get(probe) {
+                    Ok(event) => break Some(event.recorded_at()),
+                    Err(LogError::Damaged(_)) if probe.plus(1) < high => probe = probe.plus(1),
+                    Err(LogError::Damaged(_)) => break None,
+                    Err(error) => return Err(error),
+                }
+            };
+            match stamp {
+                Some(stamp) if stamp < moment => low = probe.plus(1),
+                _ => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    /// The position of the event that would have this id if its caller set none.
+    #[must_use]
+    pub fn derived_position(&self, id: EventId) -> Option<Position> {
+        let position = id.derived_position()?;
+        let epochs = self.shared.epochs.load();
+        let ours = epochs.iter().any(|known| EventId::derived(known.history, position) == id);
+        ours.then(|| Position::new(position))
+    }
+
+    pub(crate) fn history(&self, epoch: u32) -> u64 {
+        let epochs = self.shared.epochs.load();
+        let known = epochs.iter().rev().find(|known| known.start.epoch.number == epoch);
+        known.map(|known| known.history).unwrap_or_default()
+    }
+
+    /// The segment that holds `position`, and the last position that it can hold, where another
+    /// segment follows it.
+    pub(crate) fn segment_of(&self, position: Position) -> Option<(Arc<Segment>, Option<Position>)> {
+        let segments = self.shared.segments.load();
+        let behind = segments.partition_point(|segment| segment.header.first.position < position);
+        let segment = segments.get(behind.checked_sub(1)?)?;
+        let last = segments.get(behind).map(|next| next.header.first.position);
+        Some((Arc::clone(segment), last))
+    }
+
+    /// The number of the epoch that was current before `place`.
+    pub(crate) fn epoch_before(&self, place: Place) -> u32 {
+        let epochs = self.shared.epochs.load();
+        let before = epochs.iter().rev().find(|known| known.start.place < place);
+        before.map(|known| known.start.epoch.number).unwrap_or_default()
+    }
+
+    /// Bytes, number of segments, and number of sealed ones.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn size(&self) -> Result<(u64, u64, u64)> {
+        let segments = self.shared.segments.load();
+        let mut bytes = 0;
+        for segment in segments.iter() {
+            bytes += segment.file.len().map_err(|error| segment.io(error))?;
+        }
+        let sealed = segments.iter().filter(|segment| segment.summary.is_some()).count();
+        Ok((bytes, segments.len() as u64, sealed as u64))
+    }
+
+    /// The place where this epoch began.
+    #[must_use]
+    pub fn epoch_start(&self, epoch: Epoch) -> Option<Place> {
+        let epochs = self.shared.epochs.load();
+        epochs.iter().find(|known| known.start.epoch == epoch).map(|known| known.start.place)
+    }
+}

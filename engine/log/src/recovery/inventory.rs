@@ -1,0 +1,149 @@
+//! Which files a log has, before any frame is looked at.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use annals_env::{Access, EntryKind, File, Fs};
+use annals_types::StoreId;
+
+use crate::Damage;
+use crate::error::{LogError, Result};
+use crate::format::segment_header::SegmentHeader;
+use crate::format::state::State;
+use crate::segment::{self, LOG_FOLDER, OpenedHeader, TEMPORARY_SUFFIX};
+use crate::state_page::{self, STATE_FILE};
+
+/// The files of a log and what their headers say.
+#[derive(Debug)]
+pub struct Inventory {
+    pub(crate) root: PathBuf,
+    pub(crate) store: StoreId,
+    /// In the order of the log.
+    pub(crate) segments: Vec<Listed>,
+    /// What is wrong with files as a whole.
+    pub(crate) damage: Vec<Damage>,
+    /// What is wrong and has a second copy.
+    pub(crate) notes: Vec<Damage>,
+    /// Segments whose making was not finished.
+    pub(crate) unfinished: Vec<PathBuf>,
+    pub(crate) state: Option<State>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) name: String,
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) header: SegmentHeader,
+}
+
+impl Inventory {
+    /// Looks at the log in the store's folder `root`. `None` where there is none: no segment, and
+    /// no `state` page that knows of one.
+    ///
+    /// # Errors
+    /// [`LogError::Unsupported`] for another format, [`LogError::Damaged`] where not even the
+    /// store's identity can be read, and I/O errors.
+    pub fn take(fs: &dyn Fs, root: &Path, access: Access) -> Result<Option<Self>> {
+        let entries = match fs.list(&root.join(LOG_FOLDER)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(LogError::io(format!("listing {LOG_FOLDER}"), error)),
+        };
+        let mut segments: Vec<(Listed, Option<Damage>)> = Vec::new();
+        let (mut damage, mut notes, mut unfinished) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in entries {
+            if let Some(stem) = entry.name.strip_suffix(TEMPORARY_SUFFIX)
+                && segment::parse_file_name(stem).is_some()
+            {
+                unfinished.push(root.join(LOG_FOLDER).join(&entry.name));
+                continue;
+            }
+            if segment::parse_file_name(&entry.name).is_none() {
+                continue;
+            }
+            if entry.kind != EntryKind::File {
+                let what = "a link or special file stands where a segment should";
+                damage.push(file_damage(&format!("{LOG_FOLDER}/{}", entry.name), what));
+                continue;
+            }
+            let (name, file, header) = segment::open(fs, root, &entry.name, access)?;
+            match header {
+                OpenedHeader::Whole(header) => segments.push((Listed { name, file, header }, None)),
+                OpenedHeader::Half(header, note) => {
+                    segments.push((Listed { name, file, header }, Some(note)));
+                }
+                OpenedHeader::Unreadable(unreadable) => damage.push(unreadable),
+            }
+        }
+        let page = state_page::read(fs, root)?;
+        let of_state = State::store_of(&page);
+        let Some(store) = of_state.or(segments.first().map(|first| first.0.header.store)) else {
+            return match damage.into_iter().next() {
+                Some(damage) => Err(LogError::Damaged(damage)),
+                None => Ok(None),
+            };
+        };
+        let mut kept: Vec<Listed> = Vec::new();
+        segments.sort_by_key(|(listed, _)| (listed.header.first, listed.header.generation));
+        for (listed, note) in segments {
+            if listed.header.store != store {
+                damage.push(file_damage(&listed.name, "the segment belongs to another store"));
+                continue;
+            }
+            if listed.header.generation != 0 {
+                return Err(LogError::Unsupported {
+                    segment: listed.name,
+                    format: crate::format::FORMAT,
+                    revision: u16::MAX,
+                });
+            }
+            let own_name = file_name_of(&listed.header);
+            if listed.name != own_name {
+                let what = format!("the segment is named for another place; it is {own_name}");
+                damage.push(file_damage(&listed.name, &what));
+            }
+            if let Some(before) = kept.last_mut()
+                && before.header.first == listed.header.first
+            {
+                // Two copies of one segment: the one under its own name counts.
+                if before.name != own_name {
+                    *before = listed;
+                }
+                continue;
+            }
+            notes.extend(note);
+            kept.push(listed);
+        }
+        if kept.is_empty() && damage.is_empty() {
+            damage.push(file_damage(
+                STATE_FILE,
+                "the page tells of a log, but there is no segment: restore the log folder",
+            ));
+        }
+        let state = State::decode(&page, store);
+        Ok(Some(Self {
+            root: root.to_owned(),
+            store,
+            segments: kept,
+            damage,
+            notes,
+            unfinished,
+            state,
+        }))
+    }
+
+    /// The store that the log belongs to.
+    #[must_use]
+    pub fn store(&self) -> StoreId {
+        self.store
+    }
+}
+
+fn file_name_of(header: &SegmentHeader) -> String {
+    format!("{LOG_FOLDER}/{}", segment::file_name(header.first, header.generation))
+}
+
+pub(crate) fn file_damage(name: &str, what: &str) -> Damage {
+    Damage { segment: name.to_owned(), offset: 0, bytes: 0, positions: None, what: what.to_owned() }
+}

@@ -1,0 +1,436 @@
+//! From the files of a log to what it holds. Changes nothing: who opens for writing carries out
+//! what is found here ([`crate::writer`]).
+
+mod decide;
+mod inventory;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use annals_types::{Epoch, Place, Position, Timestamp};
+
+use crate::error::Result;
+use crate::format::control::Control;
+use crate::format::footer::EpochStart;
+use crate::format::frame::FrameKind;
+use crate::frames::{Frame, FrameRecord};
+use crate::offsets::{LiveOffsets, OffsetTable};
+use crate::reader::LogReader;
+use crate::segment::{self, Footer, Segment};
+use crate::walk::{CheckedFrame, Walk};
+use crate::{Damage, TornTail};
+
+use decide::{Decision, Follows, Rest, decide};
+pub use inventory::Inventory;
+use inventory::{Listed, file_damage};
+
+/// What a log holds, and in which condition.
+#[derive(Debug)]
+pub struct Recovered {
+    pub(crate) inventory: Inventory,
+    pub(crate) reader: LogReader,
+    /// The place of the last thing in the log.
+    pub(crate) last: Place,
+    /// The epoch number that the next epoch must exceed.
+    pub(crate) epoch_number: u32,
+    /// The stamp of the newest event.
+    pub(crate) stamp: Timestamp,
+    /// The end of the last segment, where it is not sealed.
+    pub(crate) tail: Option<Tail>,
+    torn: Option<TornTail>,
+    damage: Vec<Damage>,
+}
+
+/// The end of the frames of the last segment.
+#[derive(Clone, Debug)]
+pub(crate) struct Tail {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) offsets: Arc<LiveOffsets>,
+    /// Where the frames that count end.
+    pub(crate) end: u64,
+    /// Where the bytes that are not zero end.
+    pub(crate) rest_end: u64,
+    /// From here to `end` nothing proves that the frames were durable.
+    pub(crate) unproven: u64,
+    /// The file's length.
+    pub(crate) reserved: u64,
+}
+
+impl Inventory {
+    /// Finds out what the log holds. `saved` is what a saved index says of itself: its epoch, and
+    /// the place up to which the log was durable before it was saved.
+    ///
+    /// # Errors
+    /// I/O errors. Damage is no error here: it is part of what is found.
+    pub fn recover(self, saved: Option<(Epoch, Place)>) -> Result<Recovered> {
+        Recovery::new(self).run(saved)
+    }
+}
+
+impl Recovered {
+    /// A reader of all that is intact.
+    #[must_use]
+    pub fn reader(&self) -> &LogReader {
+        &self.reader
+    }
+
+    /// The place of the last thing in the log.
+    #[must_use]
+    pub fn last(&self) -> Place {
+        self.last
+    }
+
+    /// The last position of the log.
+    #[must_use]
+    pub fn head(&self) -> Position {
+        self.last.position
+    }
+
+    /// What a crash left half written at the end.
+    #[must_use]
+    pub fn torn_tail(&self) -> Option<&TornTail> {
+        self.torn.as_ref()
+    }
+
+    /// What is damaged, as far as it was looked at: everything that is not sealed, and the footers.
+    #[must_use]
+    pub fn damage(&self) -> &[Damage] {
+        &self.damage
+    }
+
+    /// What is damaged and has a copy or can be made again.
+    #[must_use]
+    pub fn notes(&self) -> &[Damage] {
+        &self.inventory.notes
+    }
+}
+
+/// The state of a recovery under way.
+struct Recovery {
+    inventory: Inventory,
+    damage: Vec<Damage>,
+    torn: Option<TornTail>,
+    /// The place of the last thing so far.
+    last: Place,
+    epochs: Vec<EpochStart>,
+    stamp: Timestamp,
+    /// Everything up to here was durable once.
+    proof: Place,
+}
+
+/// What one segment that is not sealed turned out to hold.
+struct Scanned {
+    end: u64,
+    rest_end: u64,
+    unproven: u64,
+    reserved: u64,
+}
+
+impl Recovery {
+    fn new(mut inventory: Inventory) -> Self {
+        let damage = std::mem::take(&mut inventory.damage);
+        let proof = inventory.state.map_or(Place::START, |state| state.durable);
+        Self {
+            inventory,
+            damage,
+            torn: None,
+            last: Place::START,
+            epochs: Vec::new(),
+            stamp: Timestamp::MIN,
+            proof,
+        }
+    }
+
+    fn run(mut self, saved: Option<(Epoch, Place)>) -> Result<Recovered> {
+        let mut segments = Vec::new();
+        let mut tail = None;
+        let listed = std::mem::take(&mut self.inventory.segments);
+        let firsts: Vec<Place> = listed.iter().map(|listed| listed.header.first).collect();
+        for (index, listed) in listed.into_iter().enumerate() {
+            if !self.tiles(&listed) {
+                continue;
+            }
+            let next = firsts.get(index + 1).copied();
+            let (segment, end) = self.segment(listed, next, saved)?;
+            segments.push(segment);
+            tail = end;
+        }
+        if tail.is_none() && self.proof > self.last {
+            self.lost_end("the end of the log is missing");
+        }
+        let epoch_number = self
+            .epochs
+            .iter()
+            .map(|start| start.epoch.number)
+            .chain(self.inventory.state.map(|state| state.epoch.number))
+            .max()
+            .unwrap_or_default();
+        let reader = LogReader::new(self.inventory.store, segments, &self.epochs);
+        reader.publish(self.last.position, self.last.position);
+        Ok(Recovered {
+            inventory: self.inventory,
+            reader,
+            last: self.last,
+            epoch_number,
+            stamp: self.stamp,
+            tail,
+            torn: self.torn,
+            damage: self.damage,
+        })
+    }
+
+    /// Whether the segment begins where the one before ends, or behind a gap that is noted.
+    fn tiles(&mut self, listed: &Listed) -> bool {
+        let first = listed.header.first;
+        let expected = self.last.next();
+        if first < expected {
+            self.damage.push(file_damage(
+                &listed.name,
+                &format!("the segment begins at {first}, inside the one before it"),
+            ));
+            return false;
+        }
+        if first > expected {
+            let mut damage = file_damage(
+                &listed.name,
+                "a segment is missing before this one: restore it from a copy",
+            );
+            let (from, to) = (expected.position.plus(1), first.position);
+            damage.positions = (from <= to).then_some((from, to));
+            self.damage.push(damage);
+            self.last = Place { position: first.position, k: first.k.saturating_sub(1) };
+        }
+        true
+    }
+
+    fn epoch(&self) -> u32 {
+        self.epochs.last().map(|start| start.epoch.number).unwrap_or_default()
+    }
+
+    fn segment(
+        &mut self,
+        listed: Listed,
+        next: Option<Place>,
+        saved: Option<(Epoch, Place)>,
+    ) -> Result<(Arc<Segment>, Option<Tail>)> {
+        let Listed { name, file, header } = listed;
+        match segment::read_footer(&name, &*file, &header)? {
+            Footer::Sealed(summary, offsets) => {
+                self.epochs.extend_from_slice(&summary.epochs);
+                self.last = summary.last;
+                if summary.events > 0 {
+                    self.stamp = self.stamp.max(summary.recorded_last);
+                }
+                let summary = Some(Arc::new(summary));
+                return Ok((Arc::new(Segment { name, file, header, offsets, summary }), None));
+            }
+            Footer::Damaged(damage) => self.inventory.notes.push(damage),
+            Footer::None => {}
+        }
+        let reserved = file.len().map_err(|error| crate::LogError::io(format!("reading {name}"), error))?;
+        let offsets = Arc::new(LiveOffsets::new());
+        let table = OffsetTable::Live(Arc::clone(&offsets));
+        let segment = Arc::new(Segment { name, file, header, offsets: table, summary: None });
+        let scanned = self.scan(&segment, &offsets, reserved, next, saved)?;
+        let tail = next.is_none().then(|| Tail {
+            segment: Arc::clone(&segment),
+            offsets,
+            end: scanned.end,
+            rest_end: scanned.rest_end,
+            unproven: scanned.unproven,
+            reserved: scanned.reserved,
+        });
+        Ok((segment, tail))
+    }
+
+    /// Reads all frames of a segment that is not sealed, and decides what their end means.
+    fn scan(
+        &mut self,
+        segment: &Arc<Segment>,
+        offsets: &LiveOffsets,
+        reserved: u64,
+        next: Option<Place>,
+        saved: Option<(Epoch, Place)>,
+    ) -> Result<Scanned> {
+        let mut walk = Walk::new(Arc::clone(segment), reserved, self.epoch());
+        // Frames that nothing so far proves to have been durable: offset and last place.
+        let mut unproven: VecDeque<(u64, Place)> = VecDeque::new();
+        let rest_end = loop {
+            let checked = match walk.frame()? {
+                Some(frame) => Some(check(&mut walk, frame, offsets)?),
+                None => None,
+            };
+            if let Some(whole) = checked.as_ref().filter(|checked| checked.is_whole()) {
+                let header = &whole.frame.header;
+                self.note(whole);
+                self.proof = self.proof.max(header.synced);
+                unproven.push_back((whole.frame.offset, header.last()));
+                while unproven.front().is_some_and(|front| front.1 <= self.proof) {
+                    unproven.pop_front();
+                }
+                walk.advance(&whole.frame);
+                continue;
+            }
+            let follows = match next {
+                None => Follows::Nothing,
+                Some(next) if next == walk.last.next() => Follows::Next,
+                Some(_) => Follows::Gap,
+            };
+            let rest_end = rest_end(&mut walk, reserved)?;
+            let rest = if rest_end == walk.offset { Rest::Zero } else { Rest::Bytes };
+            if follows == Follows::Nothing {
+                self.look_ahead(&mut walk, saved)?;
+            }
+            match decide(follows, rest, self.proof > walk.last) {
+                Decision::End | Decision::Full => break rest_end,
+                Decision::Torn => {
+                    self.torn = Some(TornTail {
+                        segment: segment.name.clone(),
+                        offset: walk.offset,
+                        bytes: rest_end - walk.offset,
+                    });
+                    break rest_end;
+                }
+                Decision::Damaged => {
+                    if !self.pass_damage(&mut walk, checked, next, reserved)? {
+                        break rest_end;
+                    }
+                }
+            }
+        };
+        self.last = match next {
+            // What is lost at the end of a segment that is not the last is passed over.
+            Some(next) if next > walk.last.next() => {
+                Place { position: next.position, k: next.k.saturating_sub(1) }
+            }
+            _ => walk.last,
+        };
+        while unproven.front().is_some_and(|front| front.1 <= self.proof) {
+            unproven.pop_front();
+        }
+        let unproven = unproven.front().map_or(walk.offset, |front| front.0);
+        Ok(Scanned { end: walk.offset, rest_end, unproven, reserved })
+    }
+
+    /// Takes in what a whole frame says.
+    fn note(&mut self, checked: &CheckedFrame) {
+        let header = &checked.frame.header;
+        match checked.control {
+            Some(Control::Epoch(epoch)) => {
+                self.epochs.push(EpochStart { epoch, place: header.first });
+            }
+            Some(Control::Unknown(_)) => {}
+            None => self.stamp = self.stamp.max(header.recorded_at),
+        }
+    }
+
+    /// Gathers what proves that something behind the last whole frame was durable: whole headers
+    /// further on in the segment, and a saved index of an epoch that the log knows.
+    fn look_ahead(&mut self, walk: &mut Walk, saved: Option<(Epoch, Place)>) -> Result<()> {
+        let offset = walk.offset;
+        while let Some(later) = walk.find_next()? {
+            self.proof = self.proof.max(later.header.synced);
+            walk.offset = later.end().saturating_sub(1);
+        }
+        walk.offset = offset;
+        if let Some((epoch, covers)) = saved
+            && self.epochs.iter().any(|start| start.epoch == epoch)
+        {
+            self.proof = self.proof.max(covers);
+        }
+        Ok(())
+    }
+
+    /// Notes what is lost and goes on behind it; `false` where nothing whole follows.
+    fn pass_damage(
+        &mut self,
+        walk: &mut Walk,
+        checked: Option<CheckedFrame>,
+        next: Option<Place>,
+        reserved: u64,
+    ) -> Result<bool> {
+        let segment = Arc::clone(&walk.segment);
+        if let Some(checked) = checked {
+            // The header is whole: only some of its records are lost.
+            self.damage.extend(frame_damage(&segment, &checked));
+            self.note(&checked);
+            walk.advance(&checked.frame);
+            return Ok(true);
+        }
+        let from = walk.offset;
+        let first_lost = walk.last.position.plus(1);
+        let what = "no whole frame begins here";
+        if let Some(frame) = walk.find_next()? {
+            walk.skip_to(&frame);
+            let last_lost = walk.last.position;
+            let positions = (first_lost <= last_lost).then_some((first_lost, last_lost));
+            self.damage.push(segment.damage(from, frame.offset - from, positions, what));
+            return Ok(true);
+        }
+        let last_lost = next.map_or(self.proof.position, |next| next.position);
+        let positions = (first_lost <= last_lost).then_some((first_lost, last_lost));
+        self.damage.push(segment.damage(from, reserved - from, positions, what));
+        Ok(false)
+    }
+
+    fn lost_end(&mut self, what: &str) {
+        let mut damage = file_damage(segment::LOG_FOLDER, what);
+        let (from, to) = (self.last.position.plus(1), self.proof.position);
+        damage.positions = (from <= to).then_some((from, to));
+        self.damage.push(damage);
+    }
+}
+
+/// Reads the records of a frame and notes where its events lie.
+fn check(walk: &mut Walk, frame: Frame, offsets: &LiveOffsets) -> Result<CheckedFrame> {
+    let commit = frame.header.kind == FrameKind::Commit;
+    let first = frame.header.first.position.get().saturating_sub(walk.segment.first_event().get());
+    walk.check(frame, |index, offset| {
+        let event = usize::try_from(first + u64::from(index));
+        if let (true, Ok(event), Ok(offset)) = (commit, event, u32::try_from(offset)) {
+            offsets.set(event, offset);
+        }
+    })
+}
+
+/// What is lost of a frame whose header is whole.
+pub(crate) fn frame_damage(segment: &Segment, checked: &CheckedFrame) -> Vec<Damage> {
+    let frame = &checked.frame;
+    let mut damage: Vec<Damage> = checked
+        .lost
+        .iter()
+        .filter_map(|lost| match *lost {
+            FrameRecord::Lost { first, last, offset, bytes } => {
+                let positions = (frame.header.kind == FrameKind::Commit)
+                    .then(|| (frame.position(first), frame.position(last)));
+                Some(segment.damage(offset, bytes, positions, "the checksum is wrong"))
+            }
+            FrameRecord::Whole { .. } => None,
+        })
+        .collect();
+    if damage.is_empty() && !checked.is_whole() {
+        let bytes = u64::from(frame.header.length);
+        let what = "the frame's records are not the ones that its header tells of";
+        damage.push(segment.damage(frame.offset, bytes, None, what));
+    }
+    damage
+}
+
+/// Where the bytes behind the walk's place that are not zero end; its place where all are zero.
+pub(crate) fn rest_end(walk: &mut Walk, file_end: u64) -> Result<u64> {
+    const PIECE: u64 = 64 << 10;
+    let mut end = walk.offset;
+    let mut at = walk.offset;
+    while at < file_end {
+        let length = usize::try_from(PIECE.min(file_end - at)).unwrap_or_default();
+        let piece = walk.window.get(at, length).map_err(|error| walk.segment.io(error))?;
+        if let Some(last) = piece.iter().rposition(|&byte| byte != 0) {
+            end = at + last as u64 + 1;
+        }
+        if piece.len() < length {
+            break;
+        }
+        at += length as u64;
+    }
+    Ok(end)
+}

@@ -1,0 +1,195 @@
+//! Reading the log in order.
+
+use std::sync::Arc;
+
+use annals_types::Position;
+
+use crate::error::{LogError, Result};
+use crate::format::event::Event;
+use crate::frames::{Frame, FrameRecord, FrameRecords, find_frame, read_frame};
+use crate::lookup::EventCursor;
+use crate::reader::LogReader;
+use crate::segment::{FRAMES_START, Segment};
+use crate::window::{Stride, Window};
+
+/// The events of a range of positions, in order. A damaged stretch gives one error that names it,
+/// and the scan goes on behind it; any other error ends it.
+#[derive(Debug)]
+pub struct Scan {
+    reader: LogReader,
+    /// The next position to give.
+    next: Position,
+    to: Position,
+    at: Option<Spot>,
+}
+
+/// Where in the log the scan stands.
+#[derive(Debug)]
+struct Spot {
+    segment: Arc<Segment>,
+    /// The last position that the segment can hold, where another follows it.
+    last: Option<Position>,
+    window: Window,
+    bound: u64,
+    /// Where the next frame begins, once the records of this one are read.
+    offset: u64,
+    records: Option<FrameRecords>,
+    history: (u32, u64),
+}
+
+impl Scan {
+    pub(crate) fn new(reader: LogReader, from: Position, to: Position) -> Self {
+        let to = to.min(reader.visible());
+        Self { reader, next: from.max(Position::new(1)), to, at: None }
+    }
+
+    fn step(&mut self) -> Result<Option<Event>> {
+        loop {
+            if self.next > self.to {
+                return Ok(None);
+            }
+            let Some(spot) = &mut self.at else {
+                self.at = Some(Spot::find(&self.reader, self.next)?);
+                continue;
+            };
+            if spot.last.is_some_and(|last| self.next > last) {
+                self.at = None;
+                continue;
+            }
+            let Some(records) = &mut spot.records else {
+                match read_frame(&mut spot.window, &spot.segment, spot.offset, spot.bound)? {
+                    Ok(frame) => {
+                        if let Some(lost) = spot.enter(frame, &mut self.next, self.to) {
+                            return Err(lost);
+                        }
+                    }
+                    Err(_) => self.pass_damage()?,
+                }
+                continue;
+            };
+            match records.next(&mut spot.window, &spot.segment)? {
+                Some(FrameRecord::Whole { index, record }) => {
+                    let position = records.frame.position(index);
+                    if position < self.next {
+                        continue;
+                    }
+                    self.next = position.plus(1);
+                    let header = &records.frame.header;
+                    if spot.history.0 != header.epoch {
+                        spot.history = (header.epoch, self.reader.history(header.epoch));
+                    }
+                    let back = record.offset - records.frame.offset;
+                    let bytes = record.payload.len() as u64;
+                    let event = records.frame.streams.as_ref().and_then(|streams| {
+                        Event::decode(record.payload, back, header, streams, spot.history.1)
+                    });
+                    let what = "the event's fields contradict each other";
+                    return event.map(Some).ok_or_else(|| {
+                        let positions = Some((position, position));
+                        LogError::Damaged(spot.segment.damage(record.offset, bytes, positions, what))
+                    });
+                }
+                Some(FrameRecord::Lost { first, last, offset, bytes }) => {
+                    let (first, last) = (records.frame.position(first), records.frame.position(last));
+                    let wanted = (first.max(self.next), last.min(self.to));
+                    if last < self.next {
+                        continue;
+                    }
+                    self.next = last.plus(1);
+                    let what = "the checksum is wrong";
+                    let damage = spot.segment.damage(offset, bytes, Some(wanted), what);
+                    return Err(LogError::Damaged(damage));
+                }
+                None => spot.records = None,
+            }
+        }
+    }
+
+    /// No frame begins where the scan stands, although events are to come: goes to the next frame
+    /// that is whole, here or in the next segment, and says what is lost before it.
+    fn pass_damage(&mut self) -> Result<()> {
+        let Some(spot) = &mut self.at else { return Ok(()) };
+        // The segment may have become full, and sealed, since the scan came to it.
+        let (segment, last) = match self.reader.segment_of(spot.segment.first_event()) {
+            Some((segment, last)) => (segment, last),
+            None => (Arc::clone(&spot.segment), spot.last),
+        };
+        if !Arc::ptr_eq(&segment, &spot.segment) || last != spot.last {
+            let bound = segment.frames_bound();
+            spot.window.forget();
+            (spot.segment, spot.last, spot.bound) = (segment, last, bound);
+            return Ok(());
+        }
+        let from = spot.offset;
+        let after = annals_types::Place::event(self.next.minus(1));
+        let found = find_frame(&mut spot.window, &spot.segment, from + 1, spot.bound, after)?;
+        let end = spot.bound.min(spot.segment.file_bytes()?).max(from);
+        let (next, offset) = match (found, spot.last) {
+            (Some(frame), _) => (frame.header.first.position, frame.offset),
+            (None, Some(last)) => (last.plus(1), end),
+            (None, None) => (self.to.plus(1), end),
+        };
+        let positions = (next > self.next).then(|| (self.next, next.minus(1).min(self.to)));
+        let bytes = offset - from;
+        spot.offset = offset;
+        self.next = self.next.max(next);
+        let damage = spot.segment.damage(from, bytes, positions, "no whole frame begins here");
+        Err(LogError::Damaged(damage))
+    }
+}
+
+impl Spot {
+    /// Where the event at `position` stands; where it is damaged, a place before it.
+    fn find(reader: &LogReader, position: Position) -> Result<Self> {
+        let mut cursor = EventCursor::with_stride(reader.clone(), Stride::RANDOM);
+        let located = cursor.locate(position);
+        let (segment, last) = match reader.segment_of(position) {
+            Some(found) => found,
+            None => return Err(located.err().unwrap_or(LogError::Closed)),
+        };
+        let (offset, records) = match located {
+            Ok(located) => {
+                let records =
+                    FrameRecords::from(located.frame, located.index, located.record.offset);
+                (records.frame.end(), Some(records))
+            }
+            Err(LogError::Damaged(_)) => (FRAMES_START, None),
+            Err(error) => return Err(error),
+        };
+        let window = Window::new(Arc::clone(&segment.file), Stride::FORWARD);
+        let bound = segment.frames_bound();
+        Ok(Self { segment, last, window, bound, offset, records, history: (0, 0) })
+    }
+
+    /// Goes into the frame or past it. Events between the next wanted one and the frame are lost.
+    fn enter(&mut self, frame: Frame, next: &mut Position, to: Position) -> Option<LogError> {
+        let start = self.offset;
+        self.offset = frame.end();
+        frame.streams.as_ref()?;
+        let (first, last) = (frame.header.first.position, frame.header.last().position);
+        if last < *next {
+            return None;
+        }
+        let lost = (first > *next).then(|| {
+            let positions = Some((*next, first.minus(1).min(to)));
+            let what = "the events before this frame are missing";
+            LogError::Damaged(self.segment.damage(start, 0, positions, what))
+        });
+        *next = (*next).max(first);
+        self.records = Some(FrameRecords::new(frame));
+        lost
+    }
+}
+
+impl Iterator for Scan {
+    type Item = Result<Event>;
+
+    fn next(&mut self) -> Option<Result<Event>> {
+        let step = self.step();
+        if !matches!(step, Ok(_) | Err(LogError::Damaged(_))) {
+            self.next = Position::MAX;
+            self.to = Position::START;
+        }
+        step.transpose()
+    }
+}

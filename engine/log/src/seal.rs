@@ -1,0 +1,162 @@
+//! Sealing: a full segment gets its footer and is immutable from then on.
+
+use std::sync::Arc;
+
+use annals_types::{Place, Timestamp};
+
+use crate::chain::{self, MerkleTree};
+use crate::error::{LogError, Result};
+use crate::format::checksum;
+use crate::format::control::Control;
+use crate::format::event::Event;
+use crate::format::footer::{EpochStart, Summary, Trailer};
+use crate::frames::{Frame, FrameRecord, FrameRecords};
+use crate::offsets::OffsetTable;
+use crate::reader::LogReader;
+use crate::recovery::frame_damage;
+use crate::segment::{FRAMES_START, PAGE_BYTES, Segment};
+use crate::walk::Walk;
+
+/// What the frames of a segment add up to.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    pub(crate) offsets: Vec<u32>,
+    pub(crate) controls: u32,
+    pub(crate) recorded: Option<(Timestamp, Timestamp)>,
+    pub(crate) tree: MerkleTree,
+    pub(crate) epochs: Vec<EpochStart>,
+}
+
+impl Contents {
+    /// Takes in a whole frame of `segment`: once more through its records, now for what they say.
+    pub(crate) fn add(
+        &mut self,
+        reader: &LogReader,
+        walk: &mut Walk,
+        frame: &Frame,
+        control: Option<Control>,
+    ) -> Result<Option<u64>> {
+        let header = &frame.header;
+        let Some(streams) = &frame.streams else {
+            self.controls = self.controls.saturating_add(1);
+            if let Some(Control::Epoch(epoch)) = control {
+                self.epochs.push(EpochStart { epoch, place: header.first });
+            }
+            return Ok(None);
+        };
+        let history = reader.history(header.epoch);
+        let first = self.recorded.map_or(header.recorded_at, |recorded| recorded.0);
+        self.recorded = Some((first, header.recorded_at));
+        let mut records = FrameRecords::new(frame.clone());
+        while let Some(record) = records.next(&mut walk.window, &walk.segment)? {
+            let FrameRecord::Whole { record, .. } = record else { continue };
+            let back = record.offset - frame.offset;
+            self.offsets.push(u32::try_from(record.offset).unwrap_or(u32::MAX));
+            match Event::decode(record.payload, back, header, streams, history) {
+                Some(event) => self.tree.push(chain::leaf(&event)),
+                None => return Ok(Some(record.offset)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The table as it stands in the footer.
+    pub(crate) fn table_bytes(&self) -> Vec<u8> {
+        self.offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect()
+    }
+}
+
+/// Seals `segment`, whose successor begins at `next`, behind the segment with the summary
+/// `previous`. After a crash at any point the segment is sealed or as it was.
+pub(crate) fn seal(
+    reader: &LogReader,
+    segment: &Arc<Segment>,
+    previous: Option<&Summary>,
+    next: Place,
+) -> Result<Segment> {
+    let epoch = reader.epoch_before(segment.header.first);
+    let mut walk = Walk::new(Arc::clone(segment), segment.file_bytes()?, epoch);
+    let mut contents = Contents::default();
+    while walk.last.next() < next {
+        let damaged = |damage| Err(LogError::Damaged(damage));
+        let Some(frame) = walk.frame()? else {
+            let what = "no whole frame begins here";
+            return damaged(segment.damage(walk.offset, 0, None, what));
+        };
+        let checked = walk.check(frame, |_, _| {})?;
+        if let Some(damage) = frame_damage(segment, &checked).into_iter().next() {
+            return damaged(damage);
+        }
+        let frame = &checked.frame;
+        if let Some(offset) = contents.add(reader, &mut walk, frame, checked.control)? {
+            let what = "the event's fields contradict each other";
+            return damaged(segment.damage(offset, 0, None, what));
+        }
+        walk.advance(frame);
+    }
+    let summary = summarize(reader, &walk, &contents, previous);
+    write(segment, &contents, summary)
+}
+
+fn summarize(
+    reader: &LogReader,
+    walk: &Walk,
+    contents: &Contents,
+    previous: Option<&Summary>,
+) -> Summary {
+    let previous_link =
+        previous.map_or_else(|| chain::genesis(reader.store()), |previous| previous.link);
+    let root = contents.tree.root();
+    let zero = Timestamp::default();
+    let (recorded_first, recorded_last) = contents.recorded.unwrap_or((zero, zero));
+    Summary {
+        first: walk.segment.header.first,
+        last: walk.last,
+        events: u32::try_from(contents.offsets.len()).unwrap_or(u32::MAX),
+        controls: contents.controls,
+        frames_end: walk.offset,
+        recorded_first,
+        recorded_last,
+        offsets_checksum: crc32fast::hash(&contents.table_bytes()),
+        root,
+        previous_link,
+        link: chain::link(&previous_link, &root),
+        epochs: contents.epochs.clone(),
+    }
+}
+
+fn write(segment: &Segment, contents: &Contents, summary: Summary) -> Result<Segment> {
+    let fail = |error| LogError::io(format!("sealing {}", segment.name), error);
+    let bytes = summary.encode();
+    let trailer = Trailer {
+        summary_length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        summary_checksum: 0,
+        offsets: summary.events,
+    };
+    let length = segment.file_bytes()?;
+    // Flush with the end of the file: in the reserved space where it fits, else behind it.
+    let end = (summary.frames_end + trailer.footer_bytes()).next_multiple_of(PAGE_BYTES).max(length);
+    let trailer_at = end - (crate::format::footer::TRAILER_BYTES as u64);
+    let summary_at = trailer_at - u64::from(trailer.summary_length);
+    let offsets_at = end - trailer.footer_bytes();
+    let summary_checksum = checksum::sealed(&bytes, segment.header.salt, summary_at);
+    let trailer = Trailer { summary_checksum, ..trailer };
+    let mut footer = contents.table_bytes();
+    footer.extend_from_slice(&bytes);
+    segment.file.write_at(&footer, offsets_at).map_err(fail)?;
+    segment.file.sync().map_err(fail)?;
+    // In one sector, after the rest: who sees it sees a whole footer.
+    let trailer = trailer.encode(segment.header.salt, trailer_at);
+    segment.file.write_at(&trailer, trailer_at).map_err(fail)?;
+    segment.file.sync().map_err(fail)?;
+    let count = summary.events;
+    let checksum = summary.offsets_checksum;
+    debug_assert!(summary.frames_end >= FRAMES_START, "frames lie behind the header");
+    Ok(Segment {
+        name: segment.name.clone(),
+        file: Arc::clone(&segment.file),
+        header: segment.header,
+        offsets: OffsetTable::Sealed { at: offsets_at, count, checksum },
+        summary: Some(Arc::new(summary)),
+    })
+}

@@ -1,0 +1,248 @@
+//! One file of the log, and its name.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use annals_env::{Access, File, Fs};
+use annals_types::{Place, Position};
+
+use crate::error::{LogError, Result};
+use crate::format::footer::{Summary, TRAILER_BYTES, Trailer};
+use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentHeaderFault};
+use crate::offsets::{LiveOffsets, OffsetTable};
+use crate::Damage;
+
+/// The folder of the segments, inside the store's.
+pub(crate) const LOG_FOLDER: &str = "log";
+/// A segment that is being made has this behind its name.
+pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
+/// Where the two copies of the header lie, each in a sector of its own.
+const HEADER_OFFSETS: [u64; 2] = [0, 512];
+/// Where the first frame begins.
+pub(crate) const FRAMES_START: u64 = 1024;
+/// Files grow in multiples of this.
+pub(crate) const PAGE_BYTES: u64 = 4096;
+
+/// A segment and how to find events in it.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    /// Its file inside the store's folder, e.g. `log/….seg`.
+    pub(crate) name: String,
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) header: SegmentHeader,
+    pub(crate) offsets: OffsetTable,
+    /// What its footer says, once sealed.
+    pub(crate) summary: Option<Arc<Summary>>,
+}
+
+/// The file name of the segment that begins at `first`.
+pub(crate) fn file_name(first: Place, generation: u32) -> String {
+    format!("{:020}-{:010}-{generation:010}.seg", first.position.get(), first.k)
+}
+
+/// Reads a file name; `None` where it is not exactly one that [`file_name`] makes.
+pub(crate) fn parse_file_name(name: &str) -> Option<(Place, u32)> {
+    let mut parts = name.strip_suffix(".seg")?.split('-');
+    let position = Position::new(parts.next()?.parse().ok()?);
+    let first = Place { position, k: parts.next()?.parse().ok()? };
+    let generation = parts.next()?.parse().ok()?;
+    (name == file_name(first, generation)).then_some((first, generation))
+}
+
+pub(crate) fn path_of(root: &Path, name: &str) -> PathBuf {
+    root.join(name)
+}
+
+/// What the header of a segment's file is, in both its copies.
+pub(crate) enum OpenedHeader {
+    Whole(SegmentHeader),
+    /// One copy serves, the other is damaged.
+    Half(SegmentHeader, Damage),
+    Unreadable(Damage),
+}
+
+/// Opens the file `log/<file_name>` and reads its header.
+pub(crate) fn open(
+    fs: &dyn Fs,
+    root: &Path,
+    file_name: &str,
+    access: Access,
+) -> Result<(String, Arc<dyn File>, OpenedHeader)> {
+    let name = format!("{LOG_FOLDER}/{file_name}");
+    let fail = |error| LogError::io(format!("opening {name}"), error);
+    let file = fs.open(&path_of(root, &name), access).map_err(fail)?;
+    let mut whole = None;
+    let mut damaged = None;
+    for offset in HEADER_OFFSETS {
+        let mut bytes = [0; SEGMENT_HEADER_BYTES];
+        let read = read_up_to(&*file, &mut bytes, offset).map_err(fail)?;
+        match SegmentHeader::decode(bytes.get(..read).unwrap_or_default()) {
+            Ok(header) => whole = whole.or(Some(header)),
+            Err(SegmentHeaderFault::Format { format, revision }) => {
+                return Err(LogError::Unsupported { segment: name, format, revision });
+            }
+            Err(_) => damaged = Some(offset),
+        }
+    }
+    let damage = |offset, what: &str| Damage {
+        segment: name.clone(),
+        offset,
+        bytes: SEGMENT_HEADER_BYTES as u64,
+        positions: None,
+        what: what.to_owned(),
+    };
+    let header = match (whole, damaged) {
+        (Some(header), None) => OpenedHeader::Whole(header),
+        (Some(header), Some(offset)) => OpenedHeader::Half(
+            header,
+            damage(offset, "one of the two copies of the segment's header is damaged"),
+        ),
+        (None, _) => {
+            OpenedHeader::Unreadable(damage(0, "both copies of the segment's header are damaged"))
+        }
+    };
+    Ok((name, file, header))
+}
+
+fn read_up_to(file: &dyn File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.read_at(bytes, offset)
+}
+
+/// Makes the segment that begins at `header.first`, with `reserved` bytes of room, so that after
+/// its return it is there whole, and after a crash it is there whole or not at all.
+pub(crate) fn create(
+    fs: &dyn Fs,
+    root: &Path,
+    header: SegmentHeader,
+    reserved: u64,
+) -> io::Result<Segment> {
+    let folder = root.join(LOG_FOLDER);
+    let file_name = file_name(header.first, header.generation);
+    let temporary = folder.join(format!("{file_name}{TEMPORARY_SUFFIX}"));
+    match fs.remove(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = fs.create(&temporary)?;
+    let made = (|| {
+        write_zeros(&*file, 0, reserved)?;
+        for offset in HEADER_OFFSETS {
+            file.write_at(&header.encode(), offset)?;
+        }
+        file.sync()?;
+        fs.rename(&temporary, &folder.join(&file_name))
+    })();
+    if let Err(error) = made {
+        // Best effort: what stays is removed at the next opening.
+        fs.remove(&temporary).ok();
+        return Err(error);
+    }
+    fs.sync_dir(&folder)?;
+    let offsets = OffsetTable::Live(Arc::new(LiveOffsets::new()));
+    Ok(Segment { name: format!("{LOG_FOLDER}/{file_name}"), file, header, offsets, summary: None })
+}
+
+/// Writes zeros from `from` to `to` in pieces: one large write would make the page cache use large
+/// folios, and every small append to them would then write all of one back.
+pub(crate) fn write_zeros(file: &dyn File, from: u64, to: u64) -> io::Result<()> {
+    const PIECE: [u8; 32 << 10] = [0; 32 << 10];
+    let mut at = from;
+    while at < to {
+        let length = usize::try_from(to - at).map_or(PIECE.len(), |left| left.min(PIECE.len()));
+        file.write_at(PIECE.get(..length).unwrap_or_default(), at)?;
+        at += length as u64;
+    }
+    Ok(())
+}
+
+/// What stands at the end of a segment's file.
+pub(crate) enum Footer {
+    /// A trailer that is whole, and all that it promises.
+    Sealed(Summary, OffsetTable),
+    /// No trailer: the segment was never sealed.
+    None,
+    /// A trailer, but not whole, or not what it promises.
+    Damaged(Damage),
+}
+
+/// Reads the footer of a segment with this header.
+pub(crate) fn read_footer(name: &str, file: &dyn File, header: &SegmentHeader) -> Result<Footer> {
+    let fail = |error| LogError::io(format!("reading {name}"), error);
+    let length = file.len().map_err(fail)?;
+    let Some(at) = length.checked_sub(TRAILER_BYTES as u64).filter(|&at| at >= FRAMES_START) else {
+        return Ok(Footer::None);
+    };
+    let mut bytes = [0; TRAILER_BYTES];
+    file.read_exact_at(&mut bytes, at).map_err(fail)?;
+    if bytes == [0; TRAILER_BYTES] {
+        return Ok(Footer::None);
+    }
+    let damaged = |offset: u64, what: &str| {
+        Footer::Damaged(Damage {
+            segment: name.to_owned(),
+            offset,
+            bytes: length - offset,
+            positions: None,
+            what: what.to_owned(),
+        })
+    };
+    let Some(trailer) = Trailer::decode(&bytes, header.salt, at) else {
+        return Ok(damaged(at, "the trailer of the footer is damaged"));
+    };
+    let summary_at = at.checked_sub(u64::from(trailer.summary_length));
+    let offsets_at = length.checked_sub(trailer.footer_bytes());
+    let (Some(summary_at), Some(offsets_at)) = (summary_at, offsets_at) else {
+        return Ok(damaged(at, "the trailer of the footer is damaged"));
+    };
+    let mut bytes = vec![0; trailer.summary_length as usize];
+    file.read_exact_at(&mut bytes, summary_at).map_err(fail)?;
+    if crate::format::checksum::sealed(&bytes, header.salt, summary_at) != trailer.summary_checksum
+    {
+        return Ok(damaged(summary_at, "the summary of the footer is damaged"));
+    }
+    let summary = Summary::decode(&bytes).filter(|summary| {
+        summary.first == header.first
+            && summary.events == trailer.offsets
+            && (FRAMES_START..=offsets_at).contains(&summary.frames_end)
+    });
+    let Some(summary) = summary else {
+        return Ok(damaged(summary_at, "the summary of the footer contradicts itself"));
+    };
+    let offsets = OffsetTable::Sealed {
+        at: offsets_at,
+        count: trailer.offsets,
+        checksum: summary.offsets_checksum,
+    };
+    Ok(Footer::Sealed(summary, offsets))
+}
+
+impl Segment {
+    /// The position of the first event that can stand in it.
+    pub(crate) fn first_event(&self) -> Position {
+        self.header.first.position.plus(1)
+    }
+
+    pub(crate) fn io(&self, error: io::Error) -> LogError {
+        LogError::io(format!("reading {}", self.name), error)
+    }
+
+    pub(crate) fn damage(
+        &self,
+        offset: u64,
+        bytes: u64,
+        positions: Option<(Position, Position)>,
+        what: &str,
+    ) -> Damage {
+        Damage { segment: self.name.clone(), offset, bytes, positions, what: what.to_owned() }
+    }
+
+    /// No frame reaches beyond this: the end of the frames once sealed, else no bound but the file.
+    pub(crate) fn frames_bound(&self) -> u64 {
+        self.summary.as_ref().map_or(u64::MAX >> 1, |summary| summary.frames_end)
+    }
+
+    pub(crate) fn file_bytes(&self) -> Result<u64> {
+        self.file.len().map_err(|error| self.io(error))
+    }
+}

@@ -1,0 +1,217 @@
+//! Verification: every byte of the log read and checked against every rule.
+
+use std::sync::Arc;
+
+use annals_types::{Place, Position, Timestamp};
+
+use crate::chain::{self, Hash};
+use crate::error::Result;
+use crate::format::footer::Summary;
+use crate::frames::Frame;
+use crate::offsets::{OffsetTable, read_table};
+use crate::reader::LogReader;
+use crate::recovery::{frame_damage, rest_end};
+use crate::seal::Contents;
+use crate::segment::Segment;
+use crate::walk::Walk;
+use crate::Damage;
+
+/// What a verification found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Segments read.
+    pub segments: u64,
+    /// Of these, sealed.
+    pub segments_sealed: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Frames that are whole.
+    pub frames: u64,
+    /// Events that are whole.
+    pub events: u64,
+    /// Control records that are whole.
+    pub controls: u64,
+    /// What is damaged.
+    pub damage: Vec<Damage>,
+}
+
+impl LogReader {
+    /// Reads and checks everything up to `last`. `progress` is told the bytes done and in all.
+    ///
+    /// # Errors
+    /// I/O errors. Damage is part of what is found.
+    pub fn verify(&self, last: Place, progress: &mut dyn FnMut(u64, u64)) -> Result<Verified> {
+        let segments = self.shared.segments.load_full();
+        let (total, ..) = self.size()?;
+        let mut verifier = Verifier {
+            reader: self,
+            found: Verified::default(),
+            last: Place::START,
+            epoch: 0,
+            recorded: Timestamp::MIN,
+            link: Some(chain::genesis(self.store())),
+            total,
+            progress,
+        };
+        for (index, segment) in segments.iter().enumerate() {
+            let end = segments.get(index + 1).map(|next| next.header.first);
+            verifier.segment(segment, end, last)?;
+        }
+        Ok(verifier.found)
+    }
+}
+
+struct Verifier<'a> {
+    reader: &'a LogReader,
+    found: Verified,
+    last: Place,
+    epoch: u32,
+    recorded: Timestamp,
+    /// The link of the segment before; unknown behind a segment that is damaged or not sealed.
+    link: Option<Hash>,
+    total: u64,
+    progress: &'a mut dyn FnMut(u64, u64),
+}
+
+impl Verifier<'_> {
+    /// `next` is where the segment behind begins, `last` the end of the log.
+    fn segment(&mut self, segment: &Arc<Segment>, next: Option<Place>, last: Place) -> Result<()> {
+        let bytes = segment.file_bytes()?;
+        let first = segment.header.first;
+        if first != self.last.next() {
+            let (from, to) = (self.last.position.plus(1), first.position);
+            let positions = (from <= to).then_some((from, to));
+            let what = "a segment is missing before this one, or overlaps it";
+            self.found.damage.push(segment.damage(0, 0, positions, what));
+        }
+        let damaged_before = self.found.damage.len();
+        let bound = segment.summary.as_ref().map_or(bytes, |summary| summary.frames_end);
+        let mut walk = Walk::new(Arc::clone(segment), bound, self.epoch);
+        let mut contents = Contents::default();
+        let done_before = self.found.bytes;
+        while walk.last.next() < next.unwrap_or(Place::event(Position::MAX)) && walk.last < last {
+            if !self.frame(&mut walk, &mut contents, next.unwrap_or(last.next()))? {
+                break;
+            }
+            self.found.bytes = done_before + walk.offset;
+            (self.progress)(self.found.bytes, self.total);
+        }
+        self.last = next.map_or(walk.last, |next| Place {
+            position: next.position,
+            k: next.k.saturating_sub(1),
+        });
+        self.epoch = walk.epoch;
+        let whole = self.found.damage.len() == damaged_before;
+        match segment.summary.as_deref() {
+            Some(summary) => {
+                self.found.segments_sealed += 1;
+                self.footer(segment, &mut walk, &contents, summary, whole)?;
+            }
+            None => self.link = None,
+        }
+        self.found.segments += 1;
+        self.found.bytes = done_before + bytes;
+        (self.progress)(self.found.bytes, self.total);
+        Ok(())
+    }
+
+    /// Checks the frame at which the walk stands and goes on behind it; `false` where nothing
+    /// whole follows.
+    fn frame(&mut self, walk: &mut Walk, contents: &mut Contents, next: Place) -> Result<bool> {
+        let segment = Arc::clone(&walk.segment);
+        let Some(frame) = walk.frame()? else {
+            return self.pass_damage(walk, next);
+        };
+        let checked = walk.check(frame, |_, _| {})?;
+        let damage = frame_damage(&segment, &checked);
+        let whole = damage.is_empty();
+        self.found.damage.extend(damage);
+        let frame = &checked.frame;
+        if whole {
+            self.found.frames += 1;
+            self.count(&segment, frame);
+            if let Some(offset) = contents.add(self.reader, walk, frame, checked.control)? {
+                let what = "the event's fields contradict each other";
+                self.found.damage.push(segment.damage(offset, 0, None, what));
+            }
+        }
+        walk.advance(frame);
+        Ok(true)
+    }
+
+    fn count(&mut self, segment: &Segment, frame: &Frame) {
+        if frame.streams.is_none() {
+            self.found.controls += 1;
+            return;
+        }
+        self.found.events += u64::from(frame.header.count);
+        if frame.header.recorded_at < self.recorded {
+            let what = "the commit's stamp lies before that of the commit before it";
+            self.found.damage.push(segment.damage(frame.offset, 0, None, what));
+        }
+        self.recorded = self.recorded.max(frame.header.recorded_at);
+    }
+
+    fn pass_damage(&mut self, walk: &mut Walk, next: Place) -> Result<bool> {
+        let segment = Arc::clone(&walk.segment);
+        let from = walk.offset;
+        let first_lost = walk.last.position.plus(1);
+        let found = walk.find_next()?;
+        let (end, last_lost) = match &found {
+            Some(frame) => {
+                walk.skip_to(frame);
+                (frame.offset, walk.last.position)
+            }
+            None => (walk.bound.min(segment.file_bytes()?), next.position),
+        };
+        let positions = (first_lost <= last_lost).then_some((first_lost, last_lost));
+        let what = "no whole frame begins here";
+        self.found.damage.push(segment.damage(from, end.saturating_sub(from), positions, what));
+        Ok(found.is_some())
+    }
+
+    /// Checks what a footer says against the frames in front of it, and what lies between.
+    fn footer(
+        &mut self,
+        segment: &Segment,
+        walk: &mut Walk,
+        contents: &Contents,
+        summary: &Summary,
+        whole: bool,
+    ) -> Result<()> {
+        let mut complain = |offset: u64, bytes: u64, what: &str| {
+            self.found.damage.push(segment.damage(offset, bytes, None, what));
+        };
+        let OffsetTable::Sealed { at, count, .. } = segment.offsets else { return Ok(()) };
+        let table = read_table(segment)?;
+        if table.is_none() {
+            complain(at, u64::from(count) * 4, "the footer's table of offsets is damaged");
+        }
+        walk.offset = summary.frames_end;
+        let stray = rest_end(walk, at)?;
+        if stray > summary.frames_end {
+            let bytes = stray.min(at) - summary.frames_end;
+            complain(summary.frames_end, bytes, "bytes that no frame accounts for");
+        }
+        let link = self.link.replace(summary.link);
+        if !whole {
+            return Ok(());
+        }
+        if table.is_some_and(|table| table != contents.offsets) {
+            complain(at, u64::from(count) * 4, "the footer's table is not that of the frames");
+        }
+        let zero = Timestamp::default();
+        let agrees = summary.root == contents.tree.root()
+            && summary.link == chain::link(&summary.previous_link, &summary.root)
+            && link.is_none_or(|link| link == summary.previous_link)
+            && summary.controls == contents.controls
+            && summary.epochs == contents.epochs
+            && summary.last == walk.last
+            && (summary.recorded_first, summary.recorded_last)
+                == contents.recorded.unwrap_or((zero, zero));
+        if !agrees {
+            complain(at, 0, "the footer's content chain or counts are not those of the frames");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! A piece of a segment in memory, moved along as a reader goes.
+
+use std::io;
+use std::sync::Arc;
+
+use annals_env::File;
+use annals_types::Bytes;
+use bytes::BytesMut;
+
+/// How a reader moves through a file, and so how much to fetch around what it asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stride {
+    /// Bytes to fetch at once.
+    chunk: usize,
+    /// Of these, bytes in front of what is asked for.
+    lead: u64,
+}
+
+impl Stride {
+    /// From the front to the back.
+    pub(crate) const FORWARD: Self = Self { chunk: 128 << 10, lead: 0 };
+    /// From the back to the front.
+    pub(crate) const BACKWARD: Self = Self { chunk: 128 << 10, lead: 120 << 10 };
+    /// One event here, one there; the lead mostly holds the header of a one-event commit.
+    pub(crate) const RANDOM: Self = Self { chunk: 1024, lead: 192 };
+}
+
+/// Bytes of one file from `base` on.
+#[derive(Debug)]
+pub(crate) struct Window {
+    file: Arc<dyn File>,
+    stride: Stride,
+    base: u64,
+    bytes: Bytes,
+}
+
+impl Window {
+    pub(crate) fn new(file: Arc<dyn File>, stride: Stride) -> Self {
+        Self { file, stride, base: 0, bytes: Bytes::new() }
+    }
+
+    /// The `length` bytes at `offset`, or those that are there before the file ends. What is handed
+    /// out stays valid when the window moves on.
+    pub(crate) fn get(&mut self, offset: u64, length: usize) -> io::Result<Bytes> {
+        if let Some(bytes) = self.held(offset, length) {
+            return Ok(bytes);
+        }
+        self.fetch(offset, length)?;
+        let start = usize::try_from(offset - self.base).unwrap_or(usize::MAX);
+        let start = start.min(self.bytes.len());
+        let end = start.saturating_add(length).min(self.bytes.len());
+        Ok(self.bytes.slice(start..end))
+    }
+
+    fn held(&self, offset: u64, length: usize) -> Option<Bytes> {
+        let start = usize::try_from(offset.checked_sub(self.base)?).ok()?;
+        let end = start.checked_add(length)?;
+        (end <= self.bytes.len()).then(|| self.bytes.slice(start..end))
+    }
+
+    fn fetch(&mut self, offset: u64, length: usize) -> io::Result<()> {
+        // A length is a claim of the file until its checksum is proven: never reserve beyond what
+        // the file has.
+        let lead = self.stride.lead.min(offset);
+        let base = offset - lead;
+        let wanted = usize::try_from(lead).unwrap_or(0).saturating_add(length);
+        let size = wanted.max(self.stride.chunk);
+        let size = if size > self.stride.chunk {
+            let left = self.file.len()?.saturating_sub(base);
+            size.min(usize::try_from(left).unwrap_or(usize::MAX))
+        } else {
+            size
+        };
+        let held = std::mem::take(&mut self.bytes);
+        let mut buffer = held.try_into_mut().unwrap_or_else(|_| BytesMut::new());
+        buffer.resize(size, 0);
+        let read = self.file.read_at(&mut buffer, base)?;
+        buffer.truncate(read);
+        self.base = base;
+        self.bytes = buffer.freeze();
+        Ok(())
+    }
+
+    /// Drops what is held, so that the next read sees the file anew.
+    pub(crate) fn forget(&mut self) {
+        self.bytes = Bytes::new();
+    }
+}

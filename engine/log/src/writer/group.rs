@@ -1,0 +1,111 @@
+//! Group commit: one writes and syncs for all that wait.
+
+use annals_env::Failure;
+use annals_env::sync::MutexGuard;
+use annals_types::Place;
+
+use super::{Core, Publish, Shared, SyncMode};
+use crate::error::Result;
+
+/// A buffer that grew beyond this is not kept for the next group.
+const SPARE_BYTES_MAX: usize = 4 << 20;
+
+impl<P: Publish> Shared<P> {
+    /// Waits until `done`, doing the group's work where nobody else does. `group` is the one that
+    /// the caller's own frame belongs to.
+    pub(super) fn wait(
+        &self,
+        core: &mut MutexGuard<'_, Core<P>>,
+        group: Option<u64>,
+        done: impl Fn(&Core<P>) -> bool,
+    ) -> Result<(), Failure> {
+        while !done(core) {
+            self.latch.check()?;
+            if !core.leading && core.durable < core.assigned {
+                self.lead(core);
+            } else {
+                match group {
+                    Some(group) => self.turn(group).wait(core),
+                    None => self.changed.wait(core),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until everything up to `place` survives power loss.
+    pub(super) fn wait_durable(
+        &self,
+        core: &mut MutexGuard<'_, Core<P>>,
+        place: Place,
+    ) -> Result<()> {
+        self.wait(core, None, |core| core.durable >= place)
+            .map_err(|failure| core.outcome(place, failure))
+    }
+
+    fn turn(&self, group: u64) -> &annals_env::sync::Condvar {
+        let [even, odd] = &self.turns;
+        if group.is_multiple_of(2) { even } else { odd }
+    }
+
+    /// Writes what is pending, syncs, publishes, wakes. The lock is free while the disk works, so
+    /// the next group gathers.
+    pub(super) fn lead(&self, core: &mut MutexGuard<'_, Core<P>>) {
+        let group = core.group;
+        let spare = std::mem::take(&mut core.spare);
+        let mut bytes = std::mem::replace(&mut core.pending, spare);
+        let offset = core.pending_offset;
+        let upto = core.assigned;
+        let segment = std::sync::Arc::clone(&core.active.segment);
+        core.group += 1;
+        core.leading = true;
+        core.attempted = upto;
+        let synced = MutexGuard::unlocked(core, || {
+            if !bytes.is_empty() {
+                segment.file.write_at(&bytes, offset)?;
+            }
+            segment.file.sync()
+        });
+        core.leading = false;
+        bytes.clear();
+        if bytes.capacity() <= SPARE_BYTES_MAX {
+            core.spare = bytes;
+        }
+        match synced {
+            Ok(()) => self.synced(core, upto),
+            Err(error) => {
+                self.latch.trip(format!("syncing {}", segment.name), error);
+            }
+        }
+        MutexGuard::unlocked(core, || {
+            if self.latch.check().is_err() {
+                self.turns.iter().for_each(|turn| {
+                    turn.notify_all();
+                });
+            } else {
+                self.turn(group).notify_all();
+                // One of the next group takes the lead.
+                self.turn(group + 1).notify_one();
+            }
+            self.changed.notify_all();
+        });
+    }
+
+    /// Everything up to `upto` is durable.
+    pub(super) fn synced(&self, core: &mut Core<P>, upto: Place) {
+        core.durable = core.durable.max(upto);
+        if self.options.sync == SyncMode::EachCommit && core.visible < core.durable {
+            core.visible = core.durable;
+            core.publish.publish(core.visible);
+        }
+        self.announce(core);
+    }
+
+    /// Tells readers here, and those of other processes, how far they may look.
+    pub(super) fn announce(&self, core: &mut Core<P>) {
+        self.reader.publish(core.visible.position, core.durable.position);
+        if let Err(error) = core.state.write(core.epoch, core.durable, core.visible) {
+            self.latch.trip("writing the state page", error);
+        }
+    }
+}

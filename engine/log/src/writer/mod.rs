@@ -1,0 +1,327 @@
+//! The writing end of the log: one lock, under which positions are given and frames finished.
+//!
+//! Write path: [`LogGuard::make_room`] → [`LogGuard::append`] → [`LogGuard::finish`].
+//!
+//! - Each commit is synced ([`SyncMode::EachCommit`]): `append` puts the frame behind the pending
+//!   group; in `finish` whoever finds nobody leading writes the whole group in one piece, syncs
+//!   once, publishes and wakes the others. The next group gathers meanwhile.
+//! - Synced in the background ([`SyncMode::Interval`]): `append` writes the frame, `finish`
+//!   publishes it; a step syncs later.
+//!
+//! The first failure of a write or sync trips the latch, and what was not published never is.
+
+mod group;
+mod open;
+mod room;
+mod steps;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use annals_env::sync::{Condvar, Mutex, MutexGuard, RwLock};
+use annals_env::{Env, Failure, Latch};
+use annals_types::{Epoch, Place, Position, Timestamp};
+
+use crate::error::{LogError, Result};
+use crate::format::draft::{Draft, Stamp};
+use crate::offsets::LiveOffsets;
+use crate::reader::LogReader;
+use crate::segment::Segment;
+use crate::state_page::StatePage;
+
+pub use open::{Settled, create};
+use steps::Tasks;
+
+/// When commits are made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncMode {
+    /// Each before it is visible.
+    EachCommit,
+    /// Visible at once, durable at the latest after this time.
+    Interval(Duration),
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug)]
+pub struct LogOptions {
+    /// Size at which a segment is full, in bytes.
+    pub segment_bytes: u64,
+    /// When commits are made durable.
+    pub sync: SyncMode,
+}
+
+/// Takes in what becomes visible, under the writer's lock and in the order of the log.
+pub trait Publish: Send + 'static {
+    /// Everything appended up to `visible` may now be shown to readers.
+    fn publish(&mut self, visible: Place);
+}
+
+/// The log, opened for writing.
+#[derive(Debug)]
+pub struct Log<P: Publish> {
+    shared: Arc<Shared<P>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared<P> {
+    env: Env,
+    root: PathBuf,
+    options: LogOptions,
+    reader: LogReader,
+    latch: Latch,
+    core: Mutex<Core<P>>,
+    /// Where the members of a group wait for its sync: even groups at one, odd ones at the other,
+    /// so that a finished group's wake-up leaves the next one asleep.
+    turns: [Condvar; 2],
+    /// Where all others wait for anything to change.
+    changed: Condvar,
+    tasks: RwLock<Option<Tasks>>,
+}
+
+/// What the lock protects.
+#[derive(Debug)]
+struct Core<P> {
+    publish: P,
+    active: Active,
+    epoch: Epoch,
+    state: StatePage,
+    /// The last place given.
+    assigned: Place,
+    /// Handed to the operating system, or about to be.
+    attempted: Place,
+    durable: Place,
+    visible: Place,
+    /// The stamp of the newest event.
+    stamp: Timestamp,
+    /// Frames that wait for the next group's write, and where they will lie.
+    pending: Vec<u8>,
+    pending_offset: u64,
+    /// An empty buffer, kept for the next group.
+    spare: Vec<u8>,
+    /// The number of the group that gathers now.
+    group: u64,
+    /// Somebody writes or syncs outside the lock.
+    leading: bool,
+    /// Somebody reserves space outside the lock.
+    reserving: bool,
+    /// When the background sync saw the first commit that is not durable.
+    dirty_since: Option<Duration>,
+    closed: bool,
+}
+
+/// The segment being written.
+#[derive(Debug)]
+struct Active {
+    segment: Arc<Segment>,
+    offsets: Arc<LiveOffsets>,
+    /// Where the next frame goes.
+    tail: u64,
+    /// The zeroed space ends here.
+    reserved: u64,
+}
+
+/// What a frame was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The position of the first event.
+    pub first: Position,
+    /// The place of the last thing in the frame.
+    pub last: Place,
+    /// The stamp.
+    pub recorded_at: Timestamp,
+    /// The epoch.
+    pub epoch: Epoch,
+    group: u64,
+}
+
+/// The writer's lock, held.
+pub struct LogGuard<'a, P: Publish> {
+    shared: &'a Shared<P>,
+    core: MutexGuard<'a, Core<P>>,
+}
+
+impl<P: Publish> Log<P> {
+    /// Takes the writer's lock.
+    #[must_use]
+    pub fn lock(&self) -> LogGuard<'_, P> {
+        LogGuard { shared: &self.shared, core: self.shared.core.lock() }
+    }
+
+    /// A reader of what is visible.
+    #[must_use]
+    pub fn reader(&self) -> &LogReader {
+        &self.shared.reader
+    }
+
+    /// Makes everything appended so far durable and gives the position up to which the log is.
+    ///
+    /// # Errors
+    /// [`LogError::Failed`] or [`LogError::OutcomeUnknown`] where the write path failed.
+    pub fn sync(&self) -> Result<Position> {
+        Ok(self.sync_place()?.position)
+    }
+
+    /// Like [`Log::sync`], giving the place up to which the log is durable.
+    ///
+    /// # Errors
+    /// As [`Log::sync`].
+    pub fn sync_place(&self) -> Result<Place> {
+        let mut core = self.shared.core.lock();
+        let target = core.assigned;
+        self.shared.wait_durable(&mut core, target)?;
+        Ok(core.durable)
+    }
+
+    /// Makes everything durable, stops the background steps and takes no more appends.
+    ///
+    /// # Errors
+    /// As [`Log::sync`]. The log is closed all the same.
+    pub fn close(&self) -> Result<()> {
+        let synced = self.sync();
+        self.shared.core.lock().closed = true;
+        // Ended outside the lock: a step in progress may want it.
+        let tasks = self.shared.tasks.write().take();
+        drop(tasks);
+        synced.map(|_| ())
+    }
+}
+
+impl<P: Publish> Drop for Log<P> {
+    fn drop(&mut self) {
+        // Best effort: who wants to know calls `close`.
+        self.close().ok();
+    }
+}
+
+impl<P: Publish> LogGuard<'_, P> {
+    /// What takes in the published events.
+    pub fn publisher(&mut self) -> &mut P {
+        &mut self.core.publish
+    }
+
+    /// The stamp of the newest event.
+    #[must_use]
+    pub fn stamp(&self) -> Timestamp {
+        self.core.stamp
+    }
+
+    /// Waits until everything up to `position` is visible.
+    ///
+    /// # Errors
+    /// [`LogError::Failed`] where the write path failed before.
+    pub fn wait_visible(&mut self, position: Position) -> Result<()> {
+        let place = Place::event(position);
+        self.shared
+            .wait(&mut self.core, None, |core| core.visible >= place)
+            .map_err(LogError::Failed)
+    }
+
+    /// Gives the frame its place and hands it to the group or to the system. [`Self::make_room`]
+    /// must have made room for it under this very lock.
+    ///
+    /// # Errors
+    /// [`LogError::OutcomeUnknown`] where writing failed.
+    pub fn append(&mut self, draft: &mut Draft, recorded_at: Option<Timestamp>) -> Result<Appended> {
+        let shared = self.shared;
+        let core = &mut *self.core;
+        let events = draft.events();
+        let now = recorded_at.unwrap_or_else(|| shared.env.clock.now());
+        let (first, last) = if events == 0 {
+            (core.assigned.next(), core.assigned.next())
+        } else {
+            core.stamp = core.stamp.max(now);
+            let first = core.assigned.position.plus(1);
+            (Place::event(first), Place::event(core.assigned.position.plus(u64::from(events))))
+        };
+        let recorded_at = if events == 0 { now } else { core.stamp };
+        let segment = &core.active.segment;
+        let offset = core.active.tail;
+        let stamp = Stamp {
+            first,
+            epoch: core.epoch,
+            recorded_at,
+            synced: core.durable,
+            salt: segment.header.salt,
+            offset,
+        };
+        let (bytes, records) = draft.finish(&stamp);
+        if events > 0 {
+            let index = first.position.get() - segment.first_event().get();
+            for (index, record) in (index..).zip(records) {
+                let place = u32::try_from(offset + u64::from(*record)).unwrap_or(u32::MAX);
+                core.active.offsets.set(usize::try_from(index).unwrap_or(usize::MAX), place);
+            }
+        }
+        core.active.tail = offset + bytes.len() as u64;
+        core.assigned = last;
+        match shared.options.sync {
+            SyncMode::EachCommit => {
+                if core.pending.is_empty() {
+                    core.pending_offset = offset;
+                }
+                core.pending.extend_from_slice(bytes);
+            }
+            SyncMode::Interval(_) => {
+                core.attempted = last;
+                if let Err(error) = segment.file.write_at(bytes, offset) {
+                    let failure = shared.latch.trip(format!("writing {}", segment.name), error);
+                    return Err(LogError::OutcomeUnknown(failure));
+                }
+            }
+        }
+        Ok(Appended { first: first.position, last, recorded_at, epoch: core.epoch, group: core.group })
+    }
+
+    /// Returns once the frame is visible, and durable where that is asked for.
+    ///
+    /// # Errors
+    /// [`LogError::OutcomeUnknown`] where its write or sync failed, [`LogError::Failed`] where one
+    /// before it did and nothing of it was written.
+    pub fn finish(mut self, appended: &Appended, durable: bool) -> Result<()> {
+        let place = appended.last;
+        match self.shared.options.sync {
+            SyncMode::EachCommit => {
+                let group = Some(appended.group);
+                let waited =
+                    self.shared.wait(&mut self.core, group, |core| core.visible >= place);
+                waited.map_err(|failure| self.core.outcome(place, failure))
+            }
+            SyncMode::Interval(_) => {
+                let was_clean = self.core.durable == self.core.visible;
+                let core = &mut *self.core;
+                core.visible = core.assigned;
+                core.publish.publish(core.visible);
+                self.shared.announce(core);
+                if durable {
+                    return self.shared.wait_durable(&mut self.core, place);
+                }
+                drop(self.core);
+                if was_clean {
+                    self.shared.wake_sync();
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl<P> Core<P> {
+    /// What a failure means for who waits for `place`.
+    fn outcome(&self, place: Place, failure: Failure) -> LogError {
+        if place <= self.attempted {
+            LogError::OutcomeUnknown(failure)
+        } else {
+            LogError::Failed(failure)
+        }
+    }
+}
+
+impl<P> std::fmt::Debug for LogGuard<'_, P>
+where
+    P: Publish,
+{
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogGuard").finish_non_exhaustive()
+    }
+}

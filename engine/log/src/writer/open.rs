@@ -1,0 +1,207 @@
+//! Opening a log for writing: what recovery found is carried out, and a new epoch begins.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use annals_env::sync::{Condvar, Mutex, RwLock};
+use annals_env::{Env, Latch};
+use annals_types::{Epoch, Place, StoreId, Timestamp};
+
+use super::room::active;
+use super::{Active, Core, Log, LogOptions, Publish, Shared, steps::Tasks};
+use crate::error::{LogError, Result};
+use crate::format::control::Control;
+use crate::format::draft::Draft;
+use crate::format::footer::EpochStart;
+use crate::format::segment_header::SegmentHeader;
+use crate::reader::LogReader;
+use crate::recovery::{Recovered, Tail};
+use crate::segment::{self, LOG_FOLDER, PAGE_BYTES, write_zeros};
+use crate::state_page::StatePage;
+
+/// Room in the first segment of a store.
+const FIRST_RESERVE_BYTES: u64 = 4 * PAGE_BYTES;
+
+/// A log whose end is in order, not yet written to.
+#[derive(Debug)]
+pub struct Settled {
+    env: Env,
+    root: std::path::PathBuf,
+    reader: LogReader,
+    last: Place,
+    epoch_number: u32,
+    stamp: Timestamp,
+    active: Option<Active>,
+    sequence: u64,
+}
+
+/// Makes the folder and the first segment of a new log in the store's folder `root`.
+///
+/// # Errors
+/// [`LogError::DiskFull`] and I/O errors.
+pub fn create(env: &Env, root: &Path) -> Result<()> {
+    let fail = |error| LogError::io(format!("making {LOG_FOLDER}"), error);
+    env.fs.create_dir_all(&root.join(LOG_FOLDER)).map_err(fail)?;
+    env.fs.sync_dir(root).map_err(fail)?;
+    let mut store = StoreId::default();
+    let (low, high) = store.0.split_at_mut(8);
+    low.copy_from_slice(&env.random.u64().to_le_bytes());
+    high.copy_from_slice(&env.random.u64().to_le_bytes());
+    let header = SegmentHeader {
+        store,
+        salt: env.random.u64(),
+        first: Place::START.next(),
+        generation: 0,
+    };
+    segment::create(&*env.fs, root, header, FIRST_RESERVE_BYTES).map_err(fail)?;
+    Ok(())
+}
+
+impl Recovered {
+    /// Carries out what recovery decided: cuts off a torn tail, and writes and syncs again what
+    /// nothing proves to be durable. Only for a store opened for writing.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] where something durable is damaged: nothing is changed then.
+    pub fn settle(self, env: &Env) -> Result<Settled> {
+        if let Some(damage) = self.damage().first() {
+            return Err(LogError::Damaged(damage.clone()));
+        }
+        for path in &self.inventory.unfinished {
+            let fail = |error| LogError::io(format!("removing {}", path.display()), error);
+            env.fs.remove(path).map_err(fail)?;
+        }
+        if let Some(tail) = &self.tail {
+            settle_tail(tail)
+                .map_err(|error| LogError::io(format!("settling {}", tail.segment.name), error))?;
+        }
+        let active = self.tail.map(|tail| Active {
+            segment: tail.segment,
+            offsets: tail.offsets,
+            tail: tail.end,
+            reserved: tail.reserved,
+        });
+        Ok(Settled {
+            env: env.clone(),
+            root: self.inventory.root,
+            reader: self.reader,
+            last: self.last,
+            epoch_number: self.epoch_number,
+            stamp: self.stamp,
+            active,
+            sequence: self.inventory.state.map_or(0, |state| state.sequence),
+        })
+    }
+}
+
+/// After this the file holds, durably, the frames that count and zeros behind them.
+fn settle_tail(tail: &Tail) -> std::io::Result<()> {
+    let file = &*tail.segment.file;
+    if tail.unproven == tail.end && tail.rest_end == tail.end {
+        return Ok(());
+    }
+    // Written again, not only synced: a sync that failed in another life may have left pages that
+    // look clean and are not on the disk.
+    const PIECE: u64 = 64 << 10;
+    let mut at = tail.unproven;
+    let mut piece = Vec::new();
+    while at < tail.end {
+        piece.resize(usize::try_from(PIECE.min(tail.end - at)).unwrap_or_default(), 0);
+        file.read_exact_at(&mut piece, at)?;
+        file.write_at(&piece, at)?;
+        at += piece.len() as u64;
+    }
+    write_zeros(file, tail.end, tail.rest_end)?;
+    file.sync()
+}
+
+impl Settled {
+    /// A reader of the whole log.
+    #[must_use]
+    pub fn reader(&self) -> &LogReader {
+        &self.reader
+    }
+
+    /// The place of the last thing in the log; all of it is durable.
+    #[must_use]
+    pub fn last(&self) -> Place {
+        self.last
+    }
+
+    /// Begins a new epoch and takes appends.
+    ///
+    /// # Errors
+    /// [`LogError::DiskFull`] where there is no room for the epoch's record, and I/O errors.
+    pub fn start<P: Publish>(self, options: LogOptions, publish: P) -> Result<Log<P>> {
+        let env = self.env;
+        let epoch =
+            Epoch { number: self.epoch_number.saturating_add(1), id: env.random.u64() };
+        let state = StatePage::open(&*env.fs, &self.root, self.reader.store(), self.sequence)
+            .map_err(|error| LogError::io("opening the state page", error))?;
+        let active = match self.active {
+            Some(active) => active,
+            None => first_active(&env, &self.root, &self.reader, self.last)?,
+        };
+        let core = Core {
+            publish,
+            active,
+            epoch,
+            state,
+            assigned: self.last,
+            attempted: self.last,
+            durable: self.last,
+            visible: self.last,
+            stamp: self.stamp,
+            pending: Vec::new(),
+            pending_offset: 0,
+            spare: Vec::new(),
+            group: 0,
+            leading: false,
+            reserving: false,
+            dirty_since: None,
+            closed: false,
+        };
+        let shared = Arc::new(Shared {
+            env,
+            root: self.root,
+            options,
+            reader: self.reader,
+            latch: Latch::new(),
+            core: Mutex::new(core),
+            turns: [Condvar::new(), Condvar::new()],
+            changed: Condvar::new(),
+            tasks: RwLock::new(None),
+        });
+        let log = Log { shared };
+        let mut draft = Draft::control(&Control::Epoch(epoch).encode());
+        let mut guard = log.lock();
+        guard.make_room(&draft)?;
+        let appended = guard.append(&mut draft, None)?;
+        guard.finish(&appended, true)?;
+        log.shared.reader.add_epoch(EpochStart { epoch, place: appended.last });
+        let tasks = Tasks::start(&log.shared)
+            .map_err(|error| LogError::io("starting the log's background work", error))?;
+        *log.shared.tasks.write() = Some(tasks);
+        Ok(log)
+    }
+}
+
+/// The active segment of a log whose last segment is sealed.
+fn first_active(
+    env: &Env,
+    root: &Path,
+    reader: &LogReader,
+    last: Place,
+) -> Result<Active> {
+    let header = SegmentHeader {
+        store: reader.store(),
+        salt: env.random.u64(),
+        first: last.next(),
+        generation: 0,
+    };
+    let segment = segment::create(&*env.fs, root, header, FIRST_RESERVE_BYTES)
+        .map_err(|error| LogError::io("making a segment", error))?;
+    let active = active(segment, FIRST_RESERVE_BYTES);
+    reader.push_segment(Arc::clone(&active.segment));
+    Ok(active)
+}

@@ -1,0 +1,200 @@
+//! Room for frames: space is zeroed before positions are given, so that a full disk shows while
+//! there is nothing to undo, and so that a sync has no new blocks to journal.
+
+use std::io;
+use std::sync::Arc;
+
+use annals_env::sync::MutexGuard;
+
+use super::{Active, Core, LogGuard, Publish, Shared, SyncMode};
+use crate::error::{LogError, Result};
+use crate::format::draft::Draft;
+use crate::format::segment_header::SegmentHeader;
+use crate::offsets::{LiveOffsets, OffsetTable};
+use crate::segment::{self, FRAMES_START, PAGE_BYTES, write_zeros};
+
+/// Least and most that is reserved at once.
+const RESERVE_BYTES_MIN: u64 = 64 << 10;
+const RESERVE_BYTES_MAX: u64 = 4 << 20;
+/// Who finds so much pending waits for the group's write.
+const PENDING_BYTES_MAX: usize = 64 << 20;
+
+/// How far ahead of `tail` to reserve: an eighth of the segment so far, so that a small store stays
+/// small and a large one seldom waits.
+fn ahead(tail: u64) -> u64 {
+    (tail / 8).clamp(RESERVE_BYTES_MIN, RESERVE_BYTES_MAX)
+}
+
+impl<P: Publish> LogGuard<'_, P> {
+    /// Makes room for the frame, in the active segment or in a new one. May give the lock away
+    /// meanwhile, so decide what depends on the log's state after this.
+    ///
+    /// # Errors
+    /// [`LogError::DiskFull`] where there is no room: nothing has changed. [`LogError::Closed`],
+    /// [`LogError::Failed`].
+    pub fn make_room(&mut self, draft: &Draft) -> Result<()> {
+        self.shared.make_room(&mut self.core, draft.length())
+    }
+}
+
+impl<P: Publish> Shared<P> {
+    pub(super) fn make_room(
+        &self,
+        core: &mut MutexGuard<'_, Core<P>>,
+        length: u64,
+    ) -> Result<()> {
+        loop {
+            self.latch.check().map_err(LogError::Failed)?;
+            if core.closed {
+                return Err(LogError::Closed);
+            }
+            let end = core.active.tail + length;
+            if core.pending.len() > PENDING_BYTES_MAX {
+                self.drain(core)?;
+            } else if end <= core.active.reserved {
+                if core.active.reserved - end < ahead(end) / 2 {
+                    self.wake_keeper();
+                }
+                return Ok(());
+            } else if end <= self.options.segment_bytes || core.active.tail == FRAMES_START {
+                if core.reserving {
+                    self.changed.wait(core);
+                } else {
+                    self.reserve(core, end)?;
+                }
+            } else if core.leading || core.reserving || !core.pending.is_empty() {
+                self.drain(core)?;
+            } else {
+                self.rotate(core, length)?;
+            }
+        }
+    }
+
+    /// Waits until no frame is pending and nobody works outside the lock.
+    fn drain(&self, core: &mut MutexGuard<'_, Core<P>>) -> Result<()> {
+        if core.reserving {
+            self.changed.wait(core);
+            return Ok(());
+        }
+        self.wait(core, None, |core| !core.leading && core.pending.is_empty())
+            .map_err(LogError::Failed)
+    }
+
+    /// The end of the reservation that covers `end` and something ahead of it.
+    fn reservation(&self, end: u64) -> u64 {
+        let wanted = (end + ahead(end)).min(self.options.segment_bytes).max(end);
+        wanted.next_multiple_of(PAGE_BYTES)
+    }
+
+    /// Reserves under the lock; the keeper was too slow, or there is none.
+    fn reserve(&self, core: &mut Core<P>, end: u64) -> Result<()> {
+        let target = self.reservation(end);
+        let segment = &core.active.segment;
+        match write_zeros(&*segment.file, core.active.reserved, target) {
+            Ok(()) => {
+                core.active.reserved = target;
+                Ok(())
+            }
+            Err(error) => Err(self.no_room(format!("reserving space in {}", segment.name), error)),
+        }
+    }
+
+    /// A full disk leaves everything as it was; any other failure trips the latch.
+    fn no_room(&self, action: String, error: io::Error) -> LogError {
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            LogError::DiskFull { action }
+        } else {
+            LogError::Failed(self.latch.trip(action, error))
+        }
+    }
+
+    /// Reserves ahead outside the lock; `true` if there was something to do.
+    pub(super) fn reserve_ahead(&self) -> bool {
+        let mut core = self.core.lock();
+        let (tail, reserved) = (core.active.tail, core.active.reserved);
+        let target = self.reservation(tail);
+        if core.reserving || core.closed || target <= reserved || reserved - tail >= ahead(tail) / 2
+        {
+            return false;
+        }
+        core.reserving = true;
+        let segment = Arc::clone(&core.active.segment);
+        // Synced here, so that no append's sync has to journal the new length.
+        let done = MutexGuard::unlocked(&mut core, || {
+            write_zeros(&*segment.file, reserved, target)?;
+            segment.file.sync()
+        });
+        core.reserving = false;
+        match done {
+            Ok(()) => core.active.reserved = target,
+            // Whoever needs the room next is told.
+            Err(error) => {
+                let _ = self.no_room(format!("reserving space in {}", segment.name), error);
+            }
+        }
+        drop(core);
+        self.changed.notify_all();
+        true
+    }
+
+    /// Ends the active segment and begins the next, with room for a frame of `length`. Nothing is
+    /// pending and nobody works outside the lock.
+    fn rotate(&self, core: &mut Core<P>, length: u64) -> Result<()> {
+        // Whatever stands in a segment that has a successor was durable: recovery relies on it.
+        if core.durable < core.assigned {
+            let segment = &core.active.segment;
+            if let Err(error) = segment.file.sync() {
+                let failure = self.latch.trip(format!("syncing {}", segment.name), error);
+                return Err(LogError::Failed(failure));
+            }
+            let upto = core.assigned;
+            self.synced(core, upto);
+        }
+        let header = SegmentHeader {
+            store: self.reader.store(),
+            salt: self.env.random.u64(),
+            first: core.assigned.next(),
+            generation: 0,
+        };
+        core.active = self.new_segment(header, length)?;
+        self.reader.push_segment(Arc::clone(&core.active.segment));
+        self.wake_keeper();
+        Ok(())
+    }
+
+    fn new_segment(&self, header: SegmentHeader, length: u64) -> Result<Active> {
+        let reserved = self.reservation(FRAMES_START + length);
+        let made = segment::create(&*self.env.fs, &self.root, header, reserved);
+        let segment = made.map_err(|error| {
+            let name = segment::file_name(header.first, header.generation);
+            self.no_room(format!("making the segment {name}"), error)
+        })?;
+        Ok(active(segment, reserved))
+    }
+
+    /// Wakes who reserves and seals.
+    pub(super) fn wake_keeper(&self) {
+        if let Some(tasks) = &*self.tasks.read() {
+            tasks.keeper.wake();
+        }
+    }
+
+    /// Wakes who syncs in the background.
+    pub(super) fn wake_sync(&self) {
+        if let (Some(tasks), SyncMode::Interval(_)) = (&*self.tasks.read(), self.options.sync)
+            && let Some(sync) = &tasks.sync
+        {
+            sync.wake();
+        }
+    }
+}
+
+/// A segment made just now.
+pub(super) fn active(segment: segment::Segment, reserved: u64) -> Active {
+    let segment = Arc::new(segment);
+    let offsets = match &segment.offsets {
+        OffsetTable::Live(offsets) => Arc::clone(offsets),
+        OffsetTable::Sealed { .. } => Arc::new(LiveOffsets::new()),
+    };
+    Active { segment, offsets, tail: FRAMES_START, reserved }
+}

@@ -1,0 +1,18 @@
+//! The pure values of Annals: positions, versions, ids, times, new events and their limits.
+//!
+//! Nothing here does I/O or reads a clock; every other crate of the engine builds on these words.
+
+mod event;
+mod id;
+pub mod limits;
+mod position;
+mod time;
+mod version;
+
+pub use bytes::Bytes;
+pub use event::{ContentKind, NewEvent};
+pub use id::{Epoch, EventId, StoreId};
+pub use limits::Invalid;
+pub use position::{Place, Position};
+pub use time::{OccurredAt, Timestamp};
+pub use version::{ExpectedVersion, Version, category};

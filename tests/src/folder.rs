@@ -1,0 +1,164 @@
+//! A store's folder in memory, to be damaged: each experiment works on a copy of its own.
+
+use std::path::{Path, PathBuf};
+
+use annals::{Durability, Position};
+use annals_env::MemoryFs;
+
+use crate::history;
+use crate::model::{Append, Model};
+use crate::workload::seeded;
+use crate::world::{STORE, World};
+
+/// The files of a store. Paths are inside its folder, e.g. `state`.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    disk: MemoryFs,
+}
+
+impl Folder {
+    /// What is on `disk` now.
+    #[must_use]
+    pub fn of(disk: &MemoryFs) -> Self {
+        Self { disk: disk.fork() }
+    }
+
+    /// A copy that shares nothing with it.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self::of(&self.disk)
+    }
+
+    /// A machine, just started, with this folder on its disk.
+    #[must_use]
+    pub fn world(&self) -> World {
+        World::new(self.disk.clone(), 77)
+    }
+
+    /// The paths of its files, sorted.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let inside = |path: PathBuf| path.strip_prefix(STORE).map(Path::to_path_buf).ok();
+        self.disk.files().into_iter().filter_map(inside).collect()
+    }
+
+    /// The paths of its segments, oldest first.
+    #[must_use]
+    pub fn segments(&self) -> Vec<PathBuf> {
+        self.files().into_iter().filter(|path| path.starts_with("log")).collect()
+    }
+
+    /// The bytes of a file.
+    ///
+    /// # Panics
+    /// Where it is not there.
+    #[must_use]
+    pub fn read(&self, path: &Path) -> Vec<u8> {
+        self.disk
+            .read_file(&Path::new(STORE).join(path))
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Makes or replaces a file.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    pub fn write(&self, path: &Path, bytes: &[u8]) {
+        self.disk.write_file(&Path::new(STORE).join(path), bytes).expect("there is always room");
+    }
+
+    /// Removes a file.
+    ///
+    /// # Panics
+    /// Where it is not there.
+    pub fn remove(&self, path: &Path) {
+        use annals_env::Fs;
+        self.disk.remove(&Path::new(STORE).join(path)).expect("it is there");
+    }
+
+    /// Changes the bytes of a file.
+    pub fn change(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = self.read(path);
+        change(&mut bytes);
+        self.write(path, &bytes);
+    }
+
+    /// All files with their bytes.
+    #[must_use]
+    pub fn contents(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let files = self.files().into_iter();
+        files.map(|path| (path.clone(), self.read(&path))).collect()
+    }
+
+    /// Writes all files below the folder `to` of the machine.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn save(&self, to: &Path) -> std::io::Result<()> {
+        for (path, bytes) in self.contents() {
+            let path = to.join(path);
+            std::fs::create_dir_all(path.parent().unwrap_or(to))?;
+            std::fs::write(path, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// A closed store and what is in it.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Its folder.
+    pub folder: Folder,
+    /// Its events.
+    pub model: Model,
+}
+
+impl Sample {
+    /// A store of the smallest segments of which so many are sealed, with a few events in the active
+    /// one. Another `seed` gives another store.
+    ///
+    /// # Panics
+    /// Where the store does not work.
+    #[must_use]
+    pub fn new(sealed: u64, seed: u64) -> Self {
+        let disk = MemoryFs::new();
+        let world = World::new(disk.clone(), seed);
+        let store = world.open(Durability::Sync).expect("a new store opens");
+        let mut model = Model::new();
+        let mut number = seed * 1_000_000;
+        let mut behind = 0;
+        while behind < 3 {
+            number += 10;
+            let stream = ["order-1", "order-2", "cart-1"][usize::try_from(number / 10 % 3).unwrap_or(0)];
+            let events = seeded::events(number, 1 + number / 10 % 4, 120 + (number as usize * 7) % 500);
+            let append = Append::any(stream, events);
+            let receipt = history::append_to(&store, &append).expect("a healthy store appends");
+            model.accept(&append, Some(receipt.recorded_at), Some(receipt.epoch.number));
+            world.scheduler.run_until_idle();
+            behind += u64::from(store.stats().segments_sealed >= sealed);
+        }
+        for event in store.read_all() {
+            let event = event.expect("a healthy store reads");
+            model.learn_derived_id(event.position(), event.id());
+        }
+        assert_eq!(store.position(), model.head());
+        store.close().expect("a healthy store closes");
+        Self { folder: Folder::of(&disk), model }
+    }
+
+    /// The segment in which the event at `position` lies, with the offset and the length of its
+    /// data, where the data is there in one place only.
+    #[must_use]
+    pub fn find_data(&self, position: Position) -> Option<(PathBuf, usize, usize)> {
+        let data = &self.model.event(position)?.event.data;
+        let mut found = self.folder.segments().into_iter().flat_map(|segment| {
+            let bytes = self.folder.read(&segment);
+            let windows = bytes.windows(data.len().max(1)).enumerate();
+            let places = windows.filter(|(_, window)| window == data).map(|(offset, _)| offset);
+            let places: Vec<usize> = places.collect();
+            places.into_iter().map(move |offset| (segment.clone(), offset, data.len()))
+        });
+        let place = found.next();
+        found.next().is_none().then_some(place).flatten()
+    }
+}

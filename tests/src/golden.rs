@@ -1,0 +1,104 @@
+//! Golden stores: folders that are part of the project and must be readable by every later build.
+//! Everything in them follows from seeds, so that they can be made again, byte for byte.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use annals::{Durability, Timestamp};
+use annals_env::{FaultyFs, LastChoices, MemoryFs};
+
+use crate::folder::Folder;
+use crate::history;
+use crate::model::{Append, Model};
+use crate::workload::seeded;
+use crate::world::{BEGINNING, World};
+
+/// A golden store.
+#[derive(Debug)]
+pub struct Golden {
+    /// The name of its folder.
+    pub name: &'static str,
+    /// Its files.
+    pub folder: Folder,
+    /// All events that were ever in it.
+    pub model: Model,
+}
+
+/// Where the golden stores of this build's format are.
+#[must_use]
+pub fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/v0")
+}
+
+/// All golden stores, made now.
+#[must_use]
+pub fn all() -> Vec<Golden> {
+    vec![healthy(), killed(), damaged()]
+}
+
+/// Two openings, sealed segments, an active one, closed: the index image covers all.
+fn healthy() -> Golden {
+    let disk = MemoryFs::new();
+    let mut model = Model::new();
+    fill(&World::new(disk.clone(), 1), &mut model, 0, 16, Durability::Sync);
+    let later = Timestamp::from_micros(BEGINNING.as_micros() + 60_000_000);
+    fill(&World::at(disk.clone(), 2, later), &mut model, 1_000, 14, Durability::Buffered);
+    Golden { name: "healthy", folder: Folder::of(&disk), model }
+}
+
+/// The process died: no image, a sealed segment whose footer may be missing.
+fn killed() -> Golden {
+    let disk = FaultyFs::default();
+    let world = World::new(disk.clone(), 3);
+    let mut model = Model::new();
+    let store = world.open(Durability::Buffered).expect("a new store opens");
+    for seed in 0..12 {
+        append(&store, &mut model, 2_000 + seed * 10);
+        world.clock.advance(Duration::from_millis(1));
+    }
+    let left = disk.kill(&mut LastChoices);
+    drop(store);
+    let memory = MemoryFs::new();
+    for path in left.files() {
+        let bytes = left.read_file(&path).expect("it is listed");
+        memory.write_file(&path, &bytes).expect("there is always room");
+    }
+    Golden { name: "killed", folder: Folder::of(&memory), model }
+}
+
+/// Like the healthy one, with one bit flipped in the data of an event of a sealed segment.
+fn damaged() -> Golden {
+    let Golden { folder, model, .. } = healthy();
+    let victim = &model.events(annals::Position::new(4))[3];
+    let segment = folder.segments().remove(0);
+    folder.change(&segment, |bytes| {
+        let data = &victim.event.data;
+        let place = bytes.windows(data.len()).position(|window| window == data);
+        bytes[place.expect("it is in the first segment") + data.len() / 2] ^= 0x10;
+    });
+    Golden { name: "damaged", folder, model }
+}
+
+fn fill(world: &World, model: &mut Model, seed: u64, commits: u64, durability: Durability) {
+    let store = world.open(durability).expect("it opens");
+    for number in 0..commits {
+        append(&store, model, seed + number * 10);
+        world.clock.advance(Duration::from_micros(1_500_003));
+        world.scheduler.run_until_idle();
+    }
+    store.close().expect("it closes");
+}
+
+fn append(store: &annals::Store, model: &mut Model, seed: u64) {
+    let stream = ["order-1", "order-2", "cart-ünï"][usize::try_from(seed / 10 % 3).unwrap_or(0)];
+    let bytes = 40 + usize::try_from(seed * 37 % 700).unwrap_or(0);
+    let append = Append::any(stream, seeded::events(seed, 1 + seed / 10 % 5, bytes));
+    let receipt = history::append_to(store, &append).expect("a healthy store appends");
+    model.accept(&append, Some(receipt.recorded_at), Some(receipt.epoch.number));
+    for number in receipt.first_position.get()..=receipt.position.get() {
+        let position = annals::Position::new(number);
+        let read = store.read_all().from(position).limit(1).into_iter().next();
+        let event = read.expect("it was appended").expect("it is readable");
+        model.learn_derived_id(position, event.id());
+    }
+}

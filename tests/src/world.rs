@@ -1,0 +1,81 @@
+//! A simulated machine: a disk, a clock that stands still, seeded randomness, and background steps
+//! that run when the test says so. Two worlds made alike behave alike.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use annals::{Durability, Options, ReadOnlyStore, Result, Store, Timestamp};
+use annals_env::{Clock, Env, Fs, ManualClock, ManualScheduler, Random, SeededRandom};
+
+/// The folder of the store on a simulated disk.
+pub const STORE: &str = "/data/store";
+
+/// What the clock of a new world shows: 2026-01-01T00:00:00Z.
+pub const BEGINNING: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
+
+/// A machine with one store on it.
+#[derive(Debug)]
+pub struct World {
+    disk: Arc<dyn Fs>,
+    /// Its clock.
+    pub clock: Arc<ManualClock>,
+    /// Who runs its background steps.
+    pub scheduler: ManualScheduler,
+    random: Arc<dyn Random>,
+}
+
+impl World {
+    /// A machine with this disk, just started, whose clock shows [`BEGINNING`].
+    #[must_use]
+    pub fn new(disk: impl Fs + 'static, seed: u64) -> Self {
+        Self::at(disk, seed, BEGINNING)
+    }
+
+    /// A machine with this disk, just started, whose clock shows `now`.
+    #[must_use]
+    pub fn at(disk: impl Fs + 'static, seed: u64, now: Timestamp) -> Self {
+        let clock = Arc::new(ManualClock::new(now));
+        let scheduler = ManualScheduler::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let random = Arc::new(SeededRandom::new(seed));
+        Self { disk: Arc::new(disk), clock, scheduler, random }
+    }
+
+    /// What the engine sees of it.
+    #[must_use]
+    pub fn env(&self) -> Env {
+        Env {
+            fs: Arc::clone(&self.disk),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            random: Arc::clone(&self.random),
+            scheduler: Arc::new(self.scheduler.clone()),
+        }
+    }
+
+    /// Options with the smallest segments, so that a short history fills several.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        Store::options().env(self.env()).segment_bytes(Options::SEGMENT_BYTES_MIN)
+    }
+
+    /// Opens the store for writing.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn open(&self, durability: Durability) -> Result<Store> {
+        self.options().durability(durability).open(Path::new(STORE))
+    }
+
+    /// Opens the store for reading only.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn open_read_only(&self) -> Result<ReadOnlyStore> {
+        self.options().open_read_only(Path::new(STORE))
+    }
+
+    /// What the wall clock shows.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

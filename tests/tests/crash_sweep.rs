@@ -1,0 +1,262 @@
+//! A crash at every operation of short histories, and every disk that it can leave.
+//!
+//! Each history is crashed at each of its operations that change the disk. Then the disks that a
+//! power cut can leave are made: all of them where their number is within the bound, else both ends
+//! (all lost, all kept) and a seeded sample; and those that the death of the process can leave. On
+//! each, the store is opened read-only and for writing and must show a prefix of what was attempted,
+//! in whole commits, with everything acknowledged in it; then it takes further appends and shows the
+//! same when opened once more. Some of the images are crashed again at every operation of their
+//! reopening.
+//!
+//! `ANNALS_SWEEP_IMAGES` sets the images tried after each crash point (default: see [`IMAGES`]).
+//! Run with `--nocapture` to see how many cases each history had.
+
+use std::time::Duration;
+
+use annals::{Durability, ExpectedVersion, Timestamp};
+use annals_env::{FaultyFs, Faults};
+use annals_tests::budget;
+use annals_tests::history::{self, Action};
+use annals_tests::model::Append;
+use annals_tests::sweep::{SYNC_PAUSE, Sweep};
+use annals_tests::workload::seeded;
+use annals_tests::world::BEGINNING;
+
+/// Images tried after each crash point unless the environment says otherwise.
+const IMAGES: usize = 24;
+
+const SYNC: Action = Action::Open(Durability::Sync);
+const BUFFERED: Action = Action::Open(Durability::Buffered);
+
+fn append(stream: &str, seed: u64, count: u64, data_bytes: usize) -> Action {
+    Action::Append(Append::any(stream, seeded::events(seed, count, data_bytes)))
+}
+
+fn durable(stream: &str, seed: u64) -> Action {
+    let append = Append::any(stream, seeded::events(seed, 1, 50));
+    Action::Append(Append { durable: true, ..append })
+}
+
+fn sweep(name: &str, actions: Vec<Action>) {
+    for torn_sectors in [false, true] {
+        let images = budget::sweep_images(IMAGES);
+        let sweep = Sweep {
+            actions: actions.clone(),
+            faults: Faults { torn_sectors, ..Faults::default() },
+            images,
+            nested_every: 40,
+            nested_images: images.div_ceil(4),
+        };
+        let tally = sweep.run().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let torn = if torn_sectors { ", torn sectors" } else { "" };
+        println!("{name}{torn}: {tally}");
+        assert!(tally.power_cuts >= tally.crash_points, "each crash leaves a disk");
+        assert!(tally.nested_points > 0, "no reopening was crashed");
+    }
+}
+
+#[test]
+fn creation_of_the_store() {
+    sweep("creation", vec![SYNC, Action::Steps, append("order-1", 1, 1, 40), Action::Close]);
+}
+
+#[test]
+fn creation_of_a_buffered_store() {
+    sweep("buffered creation", vec![BUFFERED, append("order-1", 1, 1, 40), Action::Drop]);
+}
+
+#[test]
+fn single_appends() {
+    sweep(
+        "single appends",
+        vec![
+            SYNC,
+            append("order-1", 1, 1, 40),
+            append("order-2", 2, 1, 300),
+            Action::Steps,
+            append("order-1", 3, 1, 0),
+            append("order-1", 4, 1, 700),
+        ],
+    );
+}
+
+#[test]
+fn commits_of_several_events() {
+    sweep(
+        "commits of several events",
+        vec![
+            SYNC,
+            append("order-1", 1, 5, 100),
+            append("order-2", 10, 9, 350),
+            Action::Steps,
+            append("order-1", 20, 3, 600),
+        ],
+    );
+}
+
+#[test]
+fn segments_that_fill_are_sealed_and_the_index_is_saved() {
+    let mut actions = vec![SYNC];
+    for seed in 0..9 {
+        actions.push(append(["order-1", "order-2", "cart-1"][seed % 3], seed as u64 * 10, 2, 1500));
+        if seed % 2 == 0 {
+            actions.push(Action::Steps);
+        }
+    }
+    actions.extend([Action::Steps, Action::Close]);
+    sweep("rotation and sealing", actions);
+}
+
+#[test]
+fn a_segment_that_fills_while_no_step_runs() {
+    let mut actions = vec![SYNC];
+    actions.extend((0..4).map(|seed| append("order-1", seed * 10, 3, 2000)));
+    actions.push(Action::Drop);
+    sweep("rotation without steps", actions);
+}
+
+#[test]
+fn a_commit_larger_than_a_segment() {
+    sweep(
+        "a large commit",
+        vec![
+            SYNC,
+            append("order-1", 1, 1, 100),
+            append("order-2", 10, 3, 7000),
+            append("order-1", 20, 1, 100),
+            Action::Steps,
+            Action::Close,
+        ],
+    );
+}
+
+#[test]
+fn buffered_appends_with_syncs() {
+    sweep(
+        "buffered with syncs",
+        vec![
+            BUFFERED,
+            append("order-1", 1, 2, 200),
+            append("order-2", 10, 1, 40),
+            Action::Sync,
+            append("order-1", 20, 1, 600),
+            durable("order-1", 30),
+            append("order-2", 40, 1, 100),
+            Action::Advance(SYNC_PAUSE),
+            Action::Steps,
+            append("order-1", 50, 3, 100),
+            Action::Close,
+        ],
+    );
+}
+
+#[test]
+fn a_buffered_segment_that_fills() {
+    let mut actions = vec![BUFFERED];
+    for seed in 0..7 {
+        actions.push(append("order-1", seed * 10, 2, 2000));
+        if seed % 3 == 2 {
+            actions.extend([Action::Advance(SYNC_PAUSE), Action::Steps]);
+        }
+    }
+    sweep("buffered rotation", actions);
+}
+
+#[test]
+fn opened_again_and_again() {
+    sweep(
+        "reopening",
+        vec![
+            SYNC,
+            append("order-1", 1, 1, 100),
+            Action::Close,
+            BUFFERED,
+            append("order-1", 2, 2, 100),
+            Action::Drop,
+            SYNC,
+            append("order-2", 10, 1, 400),
+            Action::Drop,
+            SYNC,
+            Action::Close,
+        ],
+    );
+}
+
+#[test]
+fn an_import_with_stamps_of_its_own() {
+    let stamped = |seed: u64, seconds: i64| {
+        let moment = BEGINNING.as_micros() - 1_000_000_000_000 + seconds * 1_000_000;
+        Action::Append(Append {
+            recorded_at: Some(Timestamp::from_micros(moment)),
+            ..Append::any("order-1", seeded::events(seed, 2, 150))
+        })
+    };
+    sweep(
+        "import",
+        vec![
+            BUFFERED,
+            stamped(1, 0),
+            stamped(10, 0),
+            stamped(20, 5),
+            Action::Sync,
+            stamped(30, 7),
+            Action::Advance(Duration::from_secs(1)),
+            append("order-1", 40, 1, 50),
+            Action::Close,
+        ],
+    );
+}
+
+#[test]
+fn refused_appends_leave_nothing() {
+    let refused = Append {
+        expected: ExpectedVersion::at(7),
+        ..Append::any("order-1", seeded::events(50, 2, 100))
+    };
+    sweep(
+        "refusals",
+        vec![
+            SYNC,
+            append("order-1", 1, 1, 100),
+            Action::Append(refused.clone()),
+            append("order-1", 2, 1, 100),
+            Action::Append(refused),
+            Action::Close,
+        ],
+    );
+}
+
+/// The canary: a disk that only says that it syncs must be found out.
+#[test]
+fn a_disk_that_lies_about_syncs_is_found_out() {
+    let sweep = Sweep {
+        actions: vec![SYNC, append("order-1", 1, 1, 40), append("order-1", 2, 1, 40)],
+        faults: Faults { lying_sync: true, ..Faults::default() },
+        images: 20,
+        nested_every: 1000,
+        nested_images: 2,
+    };
+    let error = sweep.run().unwrap_err();
+    assert!(error.contains("acknowledged") || error.contains("opening"), "{error}");
+}
+
+/// What a seed has shown can be shown again only where nothing is left to chance.
+#[test]
+fn a_history_runs_alike_each_time() {
+    let actions = vec![
+        BUFFERED,
+        append("order-1", 1, 3, 2000),
+        append("order-2", 10, 5, 2500),
+        Action::Advance(SYNC_PAUSE),
+        Action::Steps,
+        append("order-1", 20, 1, 100),
+        Action::Close,
+    ];
+    let run = || {
+        let disk = FaultyFs::default();
+        let trace = history::run(&disk, &actions).unwrap();
+        assert!(trace.failure.is_none());
+        (disk.fingerprint(), disk.operations(), trace.durable)
+    };
+    assert_eq!(run(), run());
+}

@@ -1,0 +1,134 @@
+//! `annals import`: the events of a file of JSON lines, appended one by one in the file's order.
+//!
+//! A thread of its own reads, unpacks, splits and parses (`feed` over `input`, `lines`, `line`); the
+//! main thread appends, syncs once for each batch and says so (`writer`).
+
+mod feed;
+mod input;
+mod line;
+mod lines;
+mod stamps;
+mod writer;
+
+use std::num::NonZeroU64;
+use std::path::Path;
+
+use annals::Durability;
+
+use crate::failure::{Exit, Failure};
+use crate::progress::{Progress, Unit};
+use crate::writing;
+use feed::{Ending, Feed, Message};
+use input::Input;
+use stamps::Stamps;
+use writer::Writer;
+
+const BATCH_LINES_DEFAULT: u64 = 1_000;
+
+const AFTER_HELP: &str = "\
+Each line is an object with `stream`, `type` and `data` (any JSON, kept byte for byte), and where
+there are any `id` (a UUID), `schema`, `occurred_at` (RFC 3339), `tags`, `metadata`,
+`correlation_id`, `causation_id`. Data that is not JSON comes as `data_text` or `data_base64`. Any
+other field makes a line bad, so that nothing is lost unsaid. The file may be gzip.
+
+The lines of `annals events --format jsonl` can be imported as they are: `position` and `version`
+are ignored, since the store gives its own, and `recorded_at` too unless --recorded-at is given.
+`id` is taken as the event's own id, also where the store it came from had derived it: what refers
+to it by causation_id stays right, and a second import of the same lines is refused.
+
+N lines are written, then synced once and acknowledged by one line on stderr:
+  acknowledged: line 2000, position 2000
+With `--durability buffered` nothing waits for the disk and the line begins with `written:`. A batch
+is not a commit: each line is one, in the file's order. A bad line stops the import; what came before
+it is synced and kept. Ctrl-C does the same.
+
+Examples:
+  annals -s shop import history.jsonl.gz
+  zcat logs/*.gz | annals -s shop import - --durability buffered
+  annals -s shop import legacy.jsonl --recorded-at --skip-bad
+  annals -s shop events --format jsonl | annals -s copy import -";
+
+/// Arguments of `annals import`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The file, or `-` for standard input
+    file: String,
+    /// What an acknowledged line survives
+    #[arg(long, value_enum, default_value_t = Survives::Sync)]
+    durability: Survives,
+    /// Lines that are synced and acknowledged together [default: 1000]
+    #[arg(long, value_name = "N")]
+    batch: Option<NonZeroU64>,
+    /// Count and list bad lines instead of stopping at the first
+    #[arg(long)]
+    skip_bad: bool,
+    /// Stamp events with the line's `recorded_at`, else its `occurred_at`, instead of now
+    #[arg(long)]
+    recorded_at: bool,
+}
+
+/// What an acknowledged line survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Survives {
+    /// A power cut
+    Sync,
+    /// The death of this process; the disk follows within a moment
+    Buffered,
+}
+
+pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
+    // The input first: a mistyped file makes no store.
+    let input = Input::open(&args.file)?;
+    let progress = match args.batch {
+        // Who sets the batch wants to see the batches.
+        Some(_) => Progress::hidden(),
+        None => Progress::new("importing", Unit::Bytes, input.bytes_total()),
+    };
+    // Buffered in either case: the sync of a batch is asked for when the batch is written.
+    let store = writing::open(folder, Durability::Buffered, true)?;
+    let stamps = args
+        .recorded_at
+        .then(|| Stamps::new(store.stats().recorded_last));
+    let batch = args.batch.map_or(BATCH_LINES_DEFAULT, NonZeroU64::get);
+    let synced = args.durability == Survives::Sync;
+    let mut writer = Writer::new(
+        store,
+        folder,
+        synced,
+        batch,
+        stamps,
+        args.skip_bad,
+        progress,
+    );
+
+    let bytes_read = input.bytes_read();
+    let feed = Feed::start(input)?;
+    let ending = loop {
+        match feed.receive()? {
+            Message::Lines(lines) => {
+                for line in lines {
+                    if feed.is_interrupted() {
+                        break;
+                    }
+                    if let Err(failure) = writer.line(line) {
+                        return Err(writer.give_up(failure, &args.file));
+                    }
+                }
+                writer.show(&bytes_read);
+            }
+            Message::End(ending) => break ending,
+            Message::Wake => {}
+        }
+        if feed.is_interrupted() {
+            break Ending::Interrupted;
+        }
+    };
+    match ending {
+        Ending::Complete => writer.finish(),
+        Ending::Broken(message) => Err(writer.give_up(Failure::failed(message), &args.file)),
+        Ending::Interrupted => {
+            Err(writer.give_up(Failure::interrupted("stopped by Ctrl-C"), &args.file))
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The `annals` command: import, append, read, check and demonstrate event stores.
+//!
+//! Data goes to stdout, messages go to stderr, and the exit code says how it went ([`Exit`]). The
+//! reading verbs and `verify` open the store read-only, take no lock and change nothing.
+//!
+//! - `cli`: the verbs and what is common to them; one module per verb behind it.
+//! - Writing path: `import` (input → lines → events → batches), `append`, `demo`.
+//! - Reading path: `reading` opens the store and tells of damage; `event_printer` writes events as
+//!   JSON lines (`event_json`) or as a table (`table`).
+//! - `failure` turns what went wrong into one line of error, one line of hint and an exit code.
+
+mod append;
+mod cli;
+mod demo;
+mod event_json;
+mod event_printer;
+mod events;
+mod failure;
+mod format;
+mod humane;
+mod import;
+mod messages;
+mod moment;
+mod output;
+mod progress;
+mod read;
+mod reading;
+mod rebuild_index;
+mod stats;
+mod streams;
+mod table;
+mod verify;
+mod writing;
+
+pub use cli::run;
+pub use failure::Exit;

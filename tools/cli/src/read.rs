@@ -1,0 +1,129 @@
+//! `annals read`: the events of one stream.
+
+use std::path::Path;
+
+use annals::{ReadOnlyStore, Version, category, limits};
+
+use crate::event_printer::EventPrinter;
+use crate::failure::{Exit, Failure};
+use crate::format::{Format, FormatArg};
+use crate::humane::plain;
+use crate::messages;
+use crate::reading::Reading;
+
+/// How many names are looked at to find one that was perhaps meant.
+const NAMES_TRIED_MAX: usize = 50_000;
+/// How many of them are named.
+const NAMES_TOLD_MAX: usize = 3;
+/// From this likeness on, 1 being equal, a name was perhaps meant.
+const LIKENESS_MIN: f64 = 0.75;
+
+const AFTER_HELP: &str = "\
+Bounds are inclusive. --backward only turns the order, and --limit counts from its end:
+`--backward --limit 1` is the newest event.
+
+Examples:
+  annals -s shop read order-42
+  annals -s shop read order-42 --from 3 --limit 10
+  annals -s shop read order-42 --backward --limit 1 --format jsonl";
+
+/// Arguments of `annals read`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The stream's name
+    stream: String,
+    /// Only events from this version on
+    #[arg(long, value_name = "VERSION")]
+    from: Option<u64>,
+    /// Newest first
+    #[arg(long)]
+    backward: bool,
+    /// At most so many events
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
+    limits::check_stream_name(&args.stream)
+        .map_err(|invalid| Failure::usage(invalid.to_string()))?;
+    let mut reading = Reading::open(folder)?;
+    let version = match reading.store().version(&args.stream) {
+        Ok(version) => Some(version),
+        Err(error) => {
+            reading.take(&error)?;
+            None
+        }
+    };
+    if version == Some(Version::NONE) {
+        let missing = no_stream(reading.store(), &args.stream);
+        reading.finish()?;
+        return Err(missing);
+    }
+
+    let mut read = reading.store().read_stream(&args.stream);
+    if let Some(from) = args.from {
+        read = read.from_version(Version::new(from));
+    }
+    if args.backward {
+        read = read.backward();
+    }
+    if let Some(limit) = args.limit {
+        read = read.limit(limit);
+    }
+    let format = args.format.get();
+    let events = reading.print(read, &mut EventPrinter::new(format, false))?;
+    if events == 0 && format == Format::Table {
+        let version = version.unwrap_or_default();
+        messages::say(format_args!(
+            "no events in this range; the stream is at version {version}"
+        ));
+    }
+    reading.finish()
+}
+
+fn no_stream(store: &ReadOnlyStore, name: &str) -> Failure {
+    let failure = Failure::failed(format!("no stream {name:?}"));
+    match similar(store, name).as_slice() {
+        [] => failure.hint("`annals streams` lists all, `annals streams --prefix P` some"),
+        names => failure.hint(format!("did you mean {}?", names.join(" or "))),
+    }
+}
+
+/// The streams whose names are most like `name`, those of its category first.
+fn similar(store: &ReadOnlyStore, name: &str) -> Vec<String> {
+    let near = best(
+        store
+            .streams()
+            .category(category(name))
+            .map(|stream| stream.name),
+        name,
+    );
+    if near.is_empty() {
+        best(store.streams().map(|stream| stream.name), name)
+    } else {
+        near
+    }
+}
+
+fn best(names: impl Iterator<Item = String>, meant: &str) -> Vec<String> {
+    let meant = meant.to_lowercase();
+    let mut found: Vec<(f64, String)> = names
+        .take(NAMES_TRIED_MAX)
+        .map(|name| {
+            (
+                strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &meant),
+                name,
+            )
+        })
+        .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
+        .collect();
+    found.sort_by(|one, other| other.0.total_cmp(&one.0));
+    found
+        .into_iter()
+        .take(NAMES_TOLD_MAX)
+        .map(|(_, name)| plain(&name).into_owned())
+        .collect()
+}

@@ -1,0 +1,76 @@
+//! `annals streams`: which streams there are.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::failure::{Exit, Failure};
+use crate::format::{Format, FormatArg};
+use crate::output::Output;
+use crate::reading::Reading;
+use crate::table::{Column, Table};
+
+const AFTER_HELP: &str = "\
+A stream's category is what stands before the first `-` of its name, or the whole name. A stream's
+version is the number of events it ever had.
+
+Examples:
+  annals -s shop streams --category order
+  annals -s shop streams --prefix order-1 --format jsonl";
+
+/// Arguments of `annals streams`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// Only those of this category
+    #[arg(long, value_name = "CATEGORY")]
+    category: Option<String>,
+    /// Only those whose name begins so
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<String>,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+/// A stream as a line of JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    stream: &'a str,
+    version: u64,
+    position: u64,
+}
+
+pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
+    let reading = Reading::open(folder)?;
+    let mut streams = reading.store().streams();
+    if let Some(category) = &args.category {
+        streams = streams.category(category);
+    }
+    if let Some(prefix) = &args.prefix {
+        streams = streams.prefix(prefix);
+    }
+    let mut out = Output::new();
+    let format = args.format.get();
+    let mut table = Table::new(vec![
+        Column::text("STREAM"),
+        Column::number("VERSION"),
+        Column::number("LAST POSITION"),
+    ]);
+    for stream in streams {
+        let (version, position) = (stream.version.get(), stream.position.get());
+        match format {
+            Format::Table => table.row(
+                &mut out,
+                vec![stream.name, version.to_string(), position.to_string()],
+            )?,
+            Format::Jsonl => out.json(&Line {
+                stream: &stream.name,
+                version,
+                position,
+            })?,
+        }
+    }
+    table.finish(&mut out)?;
+    out.flush()?;
+    reading.finish()
+}
