@@ -9,9 +9,7 @@ use std::str::FromStr;
 #[must_use]
 pub fn from_env<T: FromStr>(name: &str, default: T) -> T {
     match std::env::var(name) {
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|_| panic!("{name}={text:?} is no number")),
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text:?} is no number")),
         Err(_) => default,
     }
 }

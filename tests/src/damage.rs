@@ -36,9 +36,8 @@ impl Finding {
     /// # Errors
     /// What was found instead.
     pub fn locates(&self, path: &Path, offset: u64) -> Check {
-        let covers = |damage: &&Damage| {
-            damage.offset <= offset && offset < damage.offset + damage.bytes
-        };
+        let covers =
+            |damage: &&Damage| damage.offset <= offset && offset < damage.offset + damage.bytes;
         if self.names(path).any(|damage| covers(&damage)) {
             Ok(())
         } else {

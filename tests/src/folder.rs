@@ -129,13 +129,17 @@ impl Sample {
         let mut behind = 0;
         while behind < 3 {
             number += 10;
-            let stream = ["order-1", "order-2", "cart-1"][usize::try_from(number / 10 % 3).unwrap_or(0)];
-            let events = seeded::events(number, 1 + number / 10 % 4, 120 + (number as usize * 7) % 500);
+            let stream =
+                ["order-1", "order-2", "cart-1"][usize::try_from(number / 10 % 3).unwrap_or(0)];
+            let events =
+                seeded::events(number, 1 + number / 10 % 4, 120 + (number as usize * 7) % 500);
             let append = Append::any(stream, events);
             let receipt = history::append_to(&store, &append).expect("a healthy store appends");
             model.accept(&append, Some(receipt.recorded_at), Some(receipt.epoch.number));
             world.scheduler.run_until_idle();
-            behind += u64::from(store.stats().segments_sealed >= sealed);
+            behind += u64::from(
+                store.stats().expect("a healthy store has figures").segments_sealed >= sealed,
+            );
         }
         for event in store.read_all() {
             let event = event.expect("a healthy store reads");

@@ -3,9 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use annals::{
-    EventId, ExpectedVersion, NewEvent, Position, Timestamp, Version, category, limits,
-};
+use annals::{EventId, ExpectedVersion, NewEvent, Position, Timestamp, Version, category, limits};
 
 use crate::query::Query;
 
@@ -258,9 +256,8 @@ impl Model {
         if query.backward {
             found.reverse();
         }
-        let limit = query.limit.map_or(usize::MAX, |limit| {
-            usize::try_from(limit).unwrap_or(usize::MAX)
-        });
+        let limit =
+            query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         found.truncate(limit);
         Some(found)
     }

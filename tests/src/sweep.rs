@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use annals::{Durability, Error, ErrorKind, Position, Timestamp};
-use annals_env::{FaultyFs, Faults};
+use annals_env::{Faults, FaultyFs};
 
 use crate::check::{self, Check};
 use crate::history::{self, Action, Trace};

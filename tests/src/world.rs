@@ -70,7 +70,7 @@ impl World {
     /// # Errors
     /// Those of the store.
     pub fn open_read_only(&self) -> Result<ReadOnlyStore> {
-        self.options().open_read_only(Path::new(STORE))
+        ReadOnlyStore::open_in(&self.env(), Path::new(STORE))
     }
 
     /// What the wall clock shows.

@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use annals::{Durability, ExpectedVersion, Timestamp};
-use annals_env::{FaultyFs, Faults};
+use annals_env::{Faults, FaultyFs};
 use annals_tests::budget;
 use annals_tests::history::{self, Action};
 use annals_tests::model::Append;
@@ -142,6 +142,7 @@ fn buffered_appends_with_syncs() {
             append("order-1", 20, 1, 600),
             durable("order-1", 30),
             append("order-2", 40, 1, 100),
+            Action::Steps,
             Action::Advance(SYNC_PAUSE),
             Action::Steps,
             append("order-1", 50, 3, 100),
@@ -156,7 +157,7 @@ fn a_buffered_segment_that_fills() {
     for seed in 0..7 {
         actions.push(append("order-1", seed * 10, 2, 2000));
         if seed % 3 == 2 {
-            actions.extend([Action::Advance(SYNC_PAUSE), Action::Steps]);
+            actions.extend([Action::Steps, Action::Advance(SYNC_PAUSE), Action::Steps]);
         }
     }
     sweep("buffered rotation", actions);
@@ -247,6 +248,7 @@ fn a_history_runs_alike_each_time() {
         BUFFERED,
         append("order-1", 1, 3, 2000),
         append("order-2", 10, 5, 2500),
+        Action::Steps,
         Action::Advance(SYNC_PAUSE),
         Action::Steps,
         append("order-1", 20, 1, 100),

@@ -118,8 +118,8 @@ fn every_byte_flipped() {
         let finding = examined(&folder, &sample).map_err(told)?;
         let in_log = flip.path.starts_with("log");
         if finding.is_harmless() {
-            let unwritten = is_unwritten(&original, flip.offset)
-                || is_beside_unwritten(&original, flip.offset);
+            let unwritten =
+                is_unwritten(&original, flip.offset) || is_beside_unwritten(&original, flip.offset);
             if in_log && !unwritten {
                 return Err(told("it was not found".to_owned()));
             }

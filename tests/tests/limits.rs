@@ -8,13 +8,13 @@ use annals::{
     Error, ErrorKind, EventId, ExpectedVersion, Invalid, NewEvent, Position, Store, Timestamp,
     Version,
 };
+use annals_env::MemoryFs;
 use annals_tests::check;
 use annals_tests::model::{Append, Model};
 use annals_tests::query::Query;
 use annals_tests::reader::collect;
 use annals_tests::workload::seeded;
 use annals_tests::world::World;
-use annals_env::MemoryFs;
 
 const ANY: ExpectedVersion = ExpectedVersion::Any;
 
@@ -173,7 +173,8 @@ fn a_commit_without_events() {
 fn an_id_twice_in_a_commit() {
     let store = Store::in_memory().unwrap();
     let id = seeded::id(1);
-    let error = is_refused(&store, "s", &[event().id(id), event(), event().id(id)], &["two events"]);
+    let error =
+        is_refused(&store, "s", &[event().id(id), event(), event().id(id)], &["two events"]);
     assert_eq!(*error.kind(), ErrorKind::Invalid(Invalid::SameId(id)));
 }
 
@@ -183,20 +184,20 @@ fn an_id_used_before() {
     let store = world.open(annals::Durability::Sync).unwrap();
     let id = seeded::id(1);
     store.append("a", ANY, &[event(), event().id(id)]).unwrap();
-    let reused = |store: &Store| {
+    let reused = |store: &Store, unused: u64| {
         let before = store.position();
-        let again = [event().id(seeded::id(2)), event().id(id)];
+        let again = [event().id(seeded::id(unused)), event().id(id)];
         let error = store.append("b", ANY, &again).unwrap_err();
         let position = Position::new(2);
         assert_eq!(*error.kind(), ErrorKind::IdReused { id, position });
         assert!(error.to_string().contains(&id.to_string()), "{error}");
         assert_eq!(store.position(), before);
     };
-    reused(&store);
+    reused(&store, 2);
     // The refused commit took no id.
     store.append("b", ANY, &[event().id(seeded::id(2))]).unwrap();
     store.close().unwrap();
-    reused(&world.open(annals::Durability::Buffered).unwrap());
+    reused(&world.open(annals::Durability::Buffered).unwrap(), 3);
 }
 
 #[test]
@@ -217,8 +218,10 @@ fn expectations() {
         assert_eq!(error.conflict(), Some(Version::new(actual)), "{expected}");
         let (stream, actual) = ("s".to_owned(), Version::new(actual));
         assert_eq!(*error.kind(), ErrorKind::Conflict { stream, expected, actual });
-        assert!(error.to_string().contains(&actual.to_string()), "{error}");
-        assert!(error.to_string().contains('s'), "{error}");
+        let says =
+            if actual == Version::NONE { "not exist".to_owned() } else { actual.to_string() };
+        assert!(error.to_string().contains(&says), "{error}");
+        assert!(error.to_string().contains("stream s "), "{error}");
     };
     conflict(ExpectedVersion::Exists, 0);
     conflict(ExpectedVersion::at(1), 0);
@@ -269,7 +272,10 @@ fn bounds_of_reads() {
     assert!(positions(Query { from_version: version(u64::MAX), ..a() }).is_empty());
     assert_eq!(positions(Query { from_version: version(2), from: at(6), ..a() }), [6, 9, 10]);
     let stamp = |micros| Some(Timestamp::from_micros(micros));
-    assert_eq!(positions(Query { since: stamp(i64::MIN), until: stamp(i64::MAX), ..all() }).len(), 10);
+    assert_eq!(
+        positions(Query { since: stamp(i64::MIN), until: stamp(i64::MAX), ..all() }).len(),
+        10
+    );
     assert!(positions(Query { since: stamp(i64::MAX), ..all() }).is_empty());
     assert!(positions(Query { until: stamp(i64::MIN), ..all() }).is_empty());
     assert!(positions(Query { since: stamp(10), until: stamp(9), ..all() }).is_empty());

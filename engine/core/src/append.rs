@@ -1,5 +1,6 @@
 //! Appending a commit to a stream.
 
+use annals_index::Index;
 use annals_log::{Draft, LogError, LogGuard};
 use annals_types::{
     Epoch, EventId, ExpectedVersion, Invalid, NewEvent, Position, Timestamp, Version, limits,

@@ -20,7 +20,6 @@ pub(crate) fn catch_up(
 ) -> Result<()> {
     let start = index.covers();
     let total = head.get().saturating_sub(start.get());
-    let mut last = start;
     for event in reader.scan(start.plus(1), head) {
         let event = match (event, &mut over_damage) {
             (Ok(event), _) => event,
@@ -30,7 +29,7 @@ pub(crate) fn catch_up(
             }
             (Err(error), _) => return Err(error.into()),
         };
-        last = event.position();
+        let last = event.position();
         let entry = Entry {
             position: last,
             stream: event.stream(),

@@ -120,9 +120,8 @@ struct StreamEvents {
 impl StreamEvents {
     fn new(view: &View, stream: String, read: &Read, from: Position, to: Position) -> Self {
         let index = &view.source.index;
-        let version_at = |position| {
-            index.head(&stream, position).map(|head| head.version).unwrap_or_default()
-        };
+        let version_at =
+            |position| index.head(&stream, position).map(|head| head.version).unwrap_or_default();
         let low = version_at(from.minus(1)).plus(1).max(read.from_version);
         let high = version_at(to);
         Self {
@@ -198,7 +197,11 @@ impl StreamEvents {
         if self.backward {
             let version = version.unwrap_or(self.high);
             // Version 1 was the last: cross the bounds.
-            if version <= self.low { self.low = self.high.plus(1) } else { self.high = version.minus(1) }
+            if version <= self.low {
+                self.low = self.high.plus(1)
+            } else {
+                self.high = version.minus(1)
+            }
         } else {
             self.low = version.unwrap_or(self.low).plus(1);
         }
@@ -210,7 +213,10 @@ impl StreamEvents {
             offset: 0,
             bytes: 0,
             positions: None,
-            what: format!("versions {low} to {high} of the stream {} are not readable", self.stream),
+            what: format!(
+                "versions {low} to {high} of the stream {} are not readable",
+                self.stream
+            ),
         };
         let message = damage.to_string();
         Error::new(ErrorKind::Damaged(damage), message)

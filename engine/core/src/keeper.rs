@@ -45,7 +45,8 @@ impl Engine {
     /// Called behind each append: wakes the keeper when much is not saved.
     pub(crate) fn appended(&self, position: Position) {
         let saved = self.index_saved.load();
-        if position.get().saturating_sub(saved) >= SAVE_EVENTS && self.index_saved.claim(saved, position)
+        if position.get().saturating_sub(saved) >= SAVE_EVENTS
+            && self.index_saved.claim(saved, position)
             && let Some(keeper) = &*self.keeper.lock()
         {
             keeper.wake();

@@ -60,7 +60,7 @@ pub(crate) fn open(
     let settled = recovered.settle(env)?;
     let reader = settled.reader().clone();
     let head = settled.last().position;
-    let index = believe(saved, |covers| reader.knows(covers.epoch), settled.last())
+    let index = believe(saved, |covers| reader.knows(covers.epoch, covers.place), settled.last())
         .unwrap_or_else(|| MemoryIndex::new(store));
     let index = Arc::new(index);
     let indexed = index.covers();

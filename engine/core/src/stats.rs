@@ -99,8 +99,9 @@ impl Report {
     ) -> Self {
         let mut damage = verified.damage;
         for known in known {
-            let is_new =
-                damage.iter().all(|new| (&new.segment, new.offset) != (&known.segment, known.offset));
+            let is_new = damage
+                .iter()
+                .all(|new| (&new.segment, new.offset) != (&known.segment, known.offset));
             if is_new {
                 damage.push(known.clone());
             }

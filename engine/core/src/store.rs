@@ -14,9 +14,7 @@ use crate::error::Result;
 use crate::open;
 use crate::pending::Pending;
 use crate::view::Source;
-use crate::{
-    AppendOptions, Event, Options, Read, Receipt, Report, Stats, Streams, TornTail, View,
-};
+use crate::{AppendOptions, Event, Options, Read, Receipt, Report, Stats, Streams, TornTail, View};
 
 /// A store opened for writing: the only one that is, in any process. Cheap to clone; clones are
 /// handles of the same store and may be used from any thread.

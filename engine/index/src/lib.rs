@@ -119,6 +119,9 @@ pub trait Index: Send + Sync {
 
     /// How many streams have an event.
     fn stream_count(&self) -> u64;
+
+    /// Bytes of memory that it takes.
+    fn memory_bytes(&self) -> u64;
 }
 
 /// What a saved index says of itself; it is believed only where the log agrees.

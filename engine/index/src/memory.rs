@@ -52,12 +52,6 @@ impl MemoryIndex {
             saving: Mutex::new(()),
         }
     }
-
-    /// How much memory it holds, in bytes.
-    #[must_use]
-    pub fn memory_bytes(&self) -> usize {
-        self.state.read().memory_bytes() + self.listing.memory_bytes()
-    }
 }
 
 impl Index for MemoryIndex {
@@ -151,6 +145,10 @@ impl Index for MemoryIndex {
     ) {
         self.listing
             .list(&self.state, filter, after, up_to.get(), limit, out);
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        (self.state.read().memory_bytes() + self.listing.memory_bytes()) as u64
     }
 
     fn stream_count(&self) -> u64 {

@@ -22,7 +22,11 @@ pub struct Damage {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at offset {} ({} bytes): {}", self.segment, self.offset, self.bytes, self.what)?;
+        write!(
+            f,
+            "{} at offset {} ({} bytes): {}",
+            self.segment, self.offset, self.bytes, self.what
+        )?;
         match self.positions {
             Some((first, last)) if first == last => write!(f, "; event {first} is not readable"),
             Some((first, last)) => write!(f, "; events {first} to {last} are not readable"),

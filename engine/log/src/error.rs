@@ -26,7 +26,8 @@ pub enum LogError {
     /// The log is of a format that this build does not read.
     #[error(
         "{segment} is of storage format {format}.{revision}, and this build reads {}.{} only",
-        crate::format::FORMAT, crate::format::REVISION
+        crate::format::FORMAT,
+        crate::format::REVISION
     )]
     Unsupported {
         /// The segment that says so.

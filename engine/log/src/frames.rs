@@ -94,8 +94,7 @@ pub(crate) fn read_record(
     offset: u64,
     bound: u64,
 ) -> Result<Option<Record>> {
-    let prefix =
-        window.get(offset, RECORD_PREFIX_BYTES).map_err(|error| segment.io(error))?;
+    let prefix = window.get(offset, RECORD_PREFIX_BYTES).map_err(|error| segment.io(error))?;
     let mut cursor = Cursor::new(&prefix);
     let (Some(stored), Some(length)) = (cursor.u32(), cursor.u32()) else {
         return Ok(None);
@@ -151,7 +150,8 @@ impl FrameRecords {
             return Ok(None);
         }
         let (index, offset) = (self.index, self.offset);
-        if let Some(record) = self.record_at(window, segment, offset)?.filter(|found| found.0 == index)
+        if let Some(record) =
+            self.record_at(window, segment, offset)?.filter(|found| found.0 == index)
         {
             self.index += 1;
             self.offset = record.1.end();
@@ -182,7 +182,8 @@ impl FrameRecords {
         let record = read_record(window, segment, offset, self.frame.end())?;
         Ok(record.and_then(|record| {
             let head = RecordHead::decode(&mut Cursor::new(&record.payload))?;
-            let fits = head.back == offset - self.frame.offset && head.index < self.frame.header.count;
+            let fits =
+                head.back == offset - self.frame.offset && head.index < self.frame.header.count;
             fits.then_some((head.index, record))
         }))
     }
@@ -197,15 +198,16 @@ impl FrameRecords {
         let mut budget = u64::from(self.frame.header.length).saturating_mul(4);
         let mut at = self.offset + 1;
         while at < self.frame.end() {
-            let length = usize::try_from(self.frame.end() - at).map_or(PIECE, |left| left.min(PIECE));
+            let length =
+                usize::try_from(self.frame.end() - at).map_or(PIECE, |left| left.min(PIECE));
             let piece = window.get(at, length).map_err(|error| segment.io(error))?;
             let last_piece = length < PIECE;
             let starts = if last_piece { piece.len() } else { piece.len().saturating_sub(HEAD) };
             for start in 0..starts {
                 let offset = at + start as u64;
-                let head = piece.get(start + RECORD_PREFIX_BYTES..).and_then(|bytes| {
-                    RecordHead::decode(&mut Cursor::new(bytes))
-                });
+                let head = piece
+                    .get(start + RECORD_PREFIX_BYTES..)
+                    .and_then(|bytes| RecordHead::decode(&mut Cursor::new(bytes)));
                 let plausible = head.is_some_and(|head| {
                     head.back == offset - self.frame.offset
                         && head.index > self.index

@@ -42,9 +42,10 @@ impl LiveOffsets {
 
     /// Sets the offset of the segment's event number `index`, counted from 0.
     pub(crate) fn set(&self, index: usize, offset: u32) {
-        let chunk = self.chunks.get(index / CHUNK).map(|chunk| {
-            chunk.get_or_init(|| (0..CHUNK).map(|_| AtomicU32::new(0)).collect())
-        });
+        let chunk = self
+            .chunks
+            .get(index / CHUNK)
+            .map(|chunk| chunk.get_or_init(|| (0..CHUNK).map(|_| AtomicU32::new(0)).collect()));
         if let Some(entry) = chunk.and_then(|chunk| chunk.get(index % CHUNK)) {
             entry.store(offset, Ordering::Relaxed);
         }

@@ -115,10 +115,12 @@ impl LogReader {
         self.shared.epochs.load().last().map(|known| known.start.epoch).unwrap_or_default()
     }
 
-    /// Whether the log's history has this epoch.
+    /// Whether the log's history has this place in this epoch: the epoch is there, and no later one
+    /// began before the place.
     #[must_use]
-    pub fn knows(&self, epoch: Epoch) -> bool {
-        self.shared.epochs.load().iter().any(|known| known.start.epoch == epoch)
+    pub fn knows(&self, epoch: Epoch, place: Place) -> bool {
+        let epochs = self.shared.epochs.load();
+        has_place(epochs.iter().map(|known| &known.start), epoch, place)
     }
 
     /// The event at `position`, which must be visible.
@@ -191,7 +193,10 @@ impl LogReader {
 
     /// The segment that holds `position`, and the last position that it can hold, where another
     /// segment follows it.
-    pub(crate) fn segment_of(&self, position: Position) -> Option<(Arc<Segment>, Option<Position>)> {
+    pub(crate) fn segment_of(
+        &self,
+        position: Position,
+    ) -> Option<(Arc<Segment>, Option<Position>)> {
         let segments = self.shared.segments.load();
         let behind = segments.partition_point(|segment| segment.header.first.position < position);
         let segment = segments.get(behind.checked_sub(1)?)?;
@@ -219,11 +224,15 @@ impl LogReader {
         let sealed = segments.iter().filter(|segment| segment.summary.is_some()).count();
         Ok((bytes, segments.len() as u64, sealed as u64))
     }
+}
 
-    /// The place where this epoch began.
-    #[must_use]
-    pub fn epoch_start(&self, epoch: Epoch) -> Option<Place> {
-        let epochs = self.shared.epochs.load();
-        epochs.iter().find(|known| known.start.epoch == epoch).map(|known| known.start.place)
-    }
+/// Whether a history of these epochs has this place in this epoch. One that was rewound and went on
+/// has the epoch, but gave the place away again.
+pub(crate) fn has_place<'a>(
+    mut epochs: impl Iterator<Item = &'a EpochStart>,
+    epoch: Epoch,
+    place: Place,
+) -> bool {
+    epochs.any(|start| start.epoch == epoch)
+        && epochs.next().is_none_or(|later| place < later.place)
 }

@@ -86,11 +86,17 @@ impl Scan {
                     let what = "the event's fields contradict each other";
                     return event.map(Some).ok_or_else(|| {
                         let positions = Some((position, position));
-                        LogError::Damaged(spot.segment.damage(record.offset, bytes, positions, what))
+                        LogError::Damaged(spot.segment.damage(
+                            record.offset,
+                            bytes,
+                            positions,
+                            what,
+                        ))
                     });
                 }
                 Some(FrameRecord::Lost { first, last, offset, bytes }) => {
-                    let (first, last) = (records.frame.position(first), records.frame.position(last));
+                    let (first, last) =
+                        (records.frame.position(first), records.frame.position(last));
                     let wanted = (first.max(self.next), last.min(self.to));
                     if last < self.next {
                         continue;

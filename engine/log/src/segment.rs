@@ -7,11 +7,11 @@ use std::sync::Arc;
 use annals_env::{Access, File, Fs};
 use annals_types::{Place, Position};
 
+use crate::Damage;
 use crate::error::{LogError, Result};
 use crate::format::footer::{Summary, TRAILER_BYTES, Trailer};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentHeaderFault};
 use crate::offsets::{LiveOffsets, OffsetTable};
-use crate::Damage;
 
 /// The folder of the segments, inside the store's.
 pub(crate) const LOG_FOLDER: &str = "log";
@@ -146,7 +146,7 @@ pub(crate) fn create(
 /// Writes zeros from `from` to `to` in pieces: one large write would make the page cache use large
 /// folios, and every small append to them would then write all of one back.
 pub(crate) fn write_zeros(file: &dyn File, from: u64, to: u64) -> io::Result<()> {
-    const PIECE: [u8; 32 << 10] = [0; 32 << 10];
+    static PIECE: [u8; 32 << 10] = [0; 32 << 10];
     let mut at = from;
     while at < to {
         let length = usize::try_from(to - at).map_or(PIECE.len(), |left| left.min(PIECE.len()));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use annals_types::{Place, Position, Timestamp};
 
+use crate::Damage;
 use crate::chain::{self, Hash};
 use crate::error::Result;
 use crate::format::footer::Summary;
@@ -14,7 +15,6 @@ use crate::recovery::{frame_damage, rest_end};
 use crate::seal::Contents;
 use crate::segment::Segment;
 use crate::walk::Walk;
-use crate::Damage;
 
 /// What a verification found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -95,8 +95,7 @@ impl Walk {
             }
         }
         // The records must fill the frame: a length that leaves bytes over is no whole frame.
-        let digest_holds =
-            digest.finalize() == records.frame.header.digest && records.is_at_end();
+        let digest_holds = digest.finalize() == records.frame.header.digest && records.is_at_end();
         Ok(CheckedFrame { frame: records.frame, lost, control, digest_holds })
     }
 

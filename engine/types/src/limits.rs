@@ -72,7 +72,9 @@ pub enum Invalid {
     #[error("two events of the commit have the id {0}: give each its own")]
     SameId(crate::EventId),
     /// A text that is no moment.
-    #[error("{0:?} is no moment: write it as in 2026-03-03T12:00:00Z or with an offset such as +01:00")]
+    #[error(
+        "{0:?} is no moment: write it as in 2026-03-03T12:00:00Z or with an offset such as +01:00"
+    )]
     Time(String),
     /// Anything else, in words.
     #[error("{0}")]
@@ -104,7 +106,12 @@ fn check_text(what: &'static str, text: &str, max: usize) -> Result<(), Invalid>
     Ok(())
 }
 
-fn check_size(what: &'static str, actual: usize, max: usize, unit: &'static str) -> Result<(), Invalid> {
+fn check_size(
+    what: &'static str,
+    actual: usize,
+    max: usize,
+    unit: &'static str,
+) -> Result<(), Invalid> {
     if actual > max {
         return Err(Invalid::TooLarge { what, actual, max, unit });
     }

@@ -74,10 +74,6 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.k == 0 {
-            self.position.fmt(f)
-        } else {
-            write!(f, "{}+{}", self.position, self.k)
-        }
+        if self.k == 0 { self.position.fmt(f) } else { write!(f, "{}+{}", self.position, self.k) }
     }
 }

@@ -106,7 +106,9 @@ impl OccurredAt {
     /// The same moment in the store's resolution, rounded down to a microsecond.
     #[must_use]
     pub fn timestamp(self) -> Timestamp {
-        Timestamp(self.seconds.saturating_mul(1_000_000).saturating_add(i64::from(self.nanos / 1_000)))
+        Timestamp(
+            self.seconds.saturating_mul(1_000_000).saturating_add(i64::from(self.nanos / 1_000)),
+        )
     }
 }
 
@@ -147,9 +149,8 @@ impl FromStr for OccurredAt {
     /// Reads RFC 3339, e.g. `2010-03-31T16:59:42.250+02:00`.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let invalid = || Invalid::time(text);
-        let pieces = jiff::fmt::temporal::DateTimeParser::new()
-            .parse_pieces(text)
-            .map_err(|_| invalid())?;
+        let pieces =
+            jiff::fmt::temporal::DateTimeParser::new().parse_pieces(text).map_err(|_| invalid())?;
         let time = pieces.time().ok_or_else(invalid)?;
         let offset = pieces.to_numeric_offset().ok_or_else(invalid)?;
         if pieces.time_zone_annotation().is_some() || offset.seconds() % 60 != 0 {

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use annals::{ContentKind, EventId, ExpectedVersion, NewEvent, OccurredAt, Position, Timestamp,
-    Version};
+use annals::{
+    ContentKind, EventId, ExpectedVersion, NewEvent, OccurredAt, Position, Timestamp, Version,
+};
 use proptest::prelude::*;
 
 use crate::model::{Append, Filter, Model};
@@ -220,7 +221,12 @@ fn reopen() -> impl Strategy<Value = Reopen> {
 
 fn filter() -> impl Strategy<Value = Filter> {
     let text = prop_oneof![
-        Just("order"), Just("order-"), Just("order-1"), Just(""), Just("cart"), Just("nothing"),
+        Just("order"),
+        Just("order-"),
+        Just("order-1"),
+        Just(""),
+        Just("cart"),
+        Just("nothing"),
         Just("ünï"),
     ];
     prop_oneof![
@@ -273,15 +279,8 @@ fn query() -> impl Strategy<Value = QueryPlan> {
         any::<bool>(),
         prop::option::weighted(0.4, prop_oneof![0_u64..12, Just(u64::MAX)]),
     )
-        .prop_map(|(stream, from_version, from, after, since, until, backward, limit)| QueryPlan {
-            stream,
-            from_version,
-            from,
-            after,
-            since,
-            until,
-            backward,
-            limit,
+        .prop_map(|(stream, from_version, from, after, since, until, backward, limit)| {
+            QueryPlan { stream, from_version, from, after, since, until, backward, limit }
         })
 }
 

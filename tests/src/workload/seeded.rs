@@ -41,6 +41,24 @@ pub fn events(seed: u64, count: u64, data_bytes: usize) -> Vec<NewEvent> {
     (0..count).map(|index| event(seed + index, data_bytes)).collect()
 }
 
+/// The events of a commit that another process wrote: each has a tag that says the seed, how many
+/// there are and which it is, so that a reader can make it again and compare.
+#[must_use]
+pub fn marked(seed: u64, count: u64) -> Vec<NewEvent> {
+    let bytes = usize::try_from(seed % 1_500).unwrap_or(0);
+    (0..count)
+        .map(|index| event(seed + index, bytes).tag(format!("commit:{seed}:{count}:{index}")))
+        .collect()
+}
+
+/// The seed, the count and the index that a mark says.
+#[must_use]
+pub fn mark(tag: &str) -> Option<(u64, u64, u64)> {
+    let mut numbers = tag.strip_prefix("commit:")?.splitn(3, ':').map(str::parse);
+    let mut number = || numbers.next()?.ok();
+    Some((number()?, number()?, number()?))
+}
+
 /// The caller's id of the event with this seed, where it has one.
 #[must_use]
 pub fn id(seed: u64) -> EventId {

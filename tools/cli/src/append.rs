@@ -38,12 +38,7 @@ pub(crate) struct Args {
     #[arg(long = "type", value_name = "TYPE")]
     event_type: String,
     /// The data: JSON, or where to read it, a file or standard input
-    #[arg(
-        long,
-        value_name = "JSON|@FILE|-",
-        default_value = "{}",
-        allow_hyphen_values = true
-    )]
+    #[arg(long, value_name = "JSON|@FILE|-", default_value = "{}", allow_hyphen_values = true)]
     data: String,
     /// A tag, `key:value` by convention; may be given several times
     #[arg(long = "tag", value_name = "TAG")]
@@ -81,14 +76,9 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     let create = args.expect.holds(Version::NONE);
     let store = writing::open(folder, Durability::Sync, create)?;
     let failed = |error: &annals::Error| Failure::store(error, folder);
-    let receipt = store
-        .append(&args.stream, args.expect, &[event])
-        .map_err(|e| failed(&e))?;
+    let receipt = store.append(&args.stream, args.expect, &[event]).map_err(|e| failed(&e))?;
     store.close().map_err(|error| {
-        failed(&error).context(format_args!(
-            "appended at position {}, but",
-            receipt.position
-        ))
+        failed(&error).context(format_args!("appended at position {}, but", receipt.position))
     })?;
     print(&receipt, args)?;
     Ok(Exit::Fine)
@@ -96,9 +86,7 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
 
 fn event(args: &Args) -> Result<NewEvent, Failure> {
     if args.data == "-" && args.metadata.as_deref() == Some("-") {
-        return Err(Failure::usage(
-            "data and metadata cannot both be read from standard input",
-        ));
+        return Err(Failure::usage("data and metadata cannot both be read from standard input"));
     }
     let data = json(&args.data, "data", limits::DATA_BYTES_MAX)?;
     let mut event = NewEvent::json(args.event_type.clone(), data).schema(args.schema);
@@ -141,9 +129,7 @@ fn json(argument: &str, what: &str, bytes_max: usize) -> Result<Vec<u8>, Failure
 fn bounded(input: impl io::Read, bytes_max: usize) -> io::Result<Vec<u8>> {
     const BLANKS_MAX: u64 = 1 << 10;
     let mut bytes = Vec::new();
-    input
-        .take(bytes_max as u64 + BLANKS_MAX)
-        .read_to_end(&mut bytes)?;
+    input.take(bytes_max as u64 + BLANKS_MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -61,11 +61,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Err(refusal) => {
             // Help and version come this way too. A closed pipe is no reason to complain.
             let _ = refusal.print();
-            return if refusal.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Fine
-            };
+            return if refusal.use_stderr() { Exit::Usage } else { Exit::Fine };
         }
     };
     match dispatch(&cli) {

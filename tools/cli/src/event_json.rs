@@ -51,11 +51,7 @@ fn put_data(out: &mut Vec<u8>, event: &Event) {
         out.extend_from_slice(b",\"data\":");
         return put_one_line(out, data);
     }
-    let text = if kind == ContentKind::Binary {
-        None
-    } else {
-        str::from_utf8(data).ok()
-    };
+    let text = if kind == ContentKind::Binary { None } else { str::from_utf8(data).ok() };
     // The name of the field tells the content, as a rule.
     match (kind, text) {
         (ContentKind::Json, _) => put_text(out, ",\"content\":", "json"),

@@ -25,11 +25,7 @@ pub(crate) struct EventPrinter {
 #[derive(Debug)]
 enum Shape {
     Lines(Vec<u8>),
-    Table {
-        table: Table,
-        streams: bool,
-        wide: bool,
-    },
+    Table { table: Table, streams: bool, wide: bool },
 }
 
 impl EventPrinter {
@@ -39,17 +35,10 @@ impl EventPrinter {
             Format::Jsonl => Shape::Lines(Vec::new()),
             Format::Table => {
                 let wide = output::terminal_columns().is_none_or(|width| width >= WIDE_COLUMNS);
-                Shape::Table {
-                    table: Table::new(columns(streams, wide)),
-                    streams,
-                    wide,
-                }
+                Shape::Table { table: Table::new(columns(streams, wide)), streams, wide }
             }
         };
-        Self {
-            out: Output::new(),
-            shape,
-        }
+        Self { out: Output::new(), shape }
     }
 
     pub(crate) fn event(&mut self, event: &Event) -> Result<(), Failure> {
@@ -59,11 +48,9 @@ impl EventPrinter {
                 put_event(line, event);
                 self.out.write(line)
             }
-            Shape::Table {
-                table,
-                streams,
-                wide,
-            } => table.row(&mut self.out, cells(event, *streams, *wide)),
+            Shape::Table { table, streams, wide } => {
+                table.row(&mut self.out, cells(event, *streams, *wide))
+            }
         }
     }
 
@@ -81,11 +68,7 @@ pub(crate) fn columns(streams: bool, wide: bool) -> Vec<Column> {
     if streams {
         columns.push(Column::text("STREAM"));
     }
-    columns.extend([
-        Column::number("VERSION"),
-        Column::text("TYPE"),
-        Column::text("RECORDED AT"),
-    ]);
+    columns.extend([Column::number("VERSION"), Column::text("TYPE"), Column::text("RECORDED AT")]);
     if wide {
         columns.push(Column::text("OCCURRED AT"));
     }
@@ -105,9 +88,7 @@ pub(crate) fn cells(event: &Event, streams: bool, wide: bool) -> Vec<String> {
         moment::short(&event.recorded_at().to_string()),
     ]);
     if wide {
-        let moment = event
-            .occurred_at()
-            .map(|moment| moment::short(&moment.to_string()));
+        let moment = event.occurred_at().map(|moment| moment::short(&moment.to_string()));
         cells.push(moment.unwrap_or_default());
     }
     cells.push(data_cell(event));
@@ -119,10 +100,6 @@ fn data_cell(event: &Event) -> String {
     if event.content() == ContentKind::Binary {
         return format!("<{}>", counted(data.len() as u64, "byte"));
     }
-    let shown = if output::is_terminal() {
-        data.len().min(CELL_BYTES_MAX)
-    } else {
-        data.len()
-    };
+    let shown = if output::is_terminal() { data.len().min(CELL_BYTES_MAX) } else { data.len() };
     String::from_utf8_lossy(data.get(..shown).unwrap_or(data)).into_owned()
 }

@@ -73,9 +73,7 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     let events = reading.print(read, &mut EventPrinter::new(format, true))?;
     if events == 0 && format == Format::Table {
         let head = reading.store().position();
-        messages::say(format_args!(
-            "no events in this range; the store is at position {head}"
-        ));
+        messages::say(format_args!("no events in this range; the store is at position {head}"));
     }
     reading.finish()
 }

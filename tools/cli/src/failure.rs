@@ -42,36 +42,22 @@ pub(crate) struct Failure {
 impl Failure {
     /// The operation failed.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self {
-            exit: Exit::Failed,
-            message: message.into(),
-            hint: None,
-        }
+        Self { exit: Exit::Failed, message: message.into(), hint: None }
     }
 
     /// The arguments are not usable.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self {
-            exit: Exit::Usage,
-            ..Self::failed(message)
-        }
+        Self { exit: Exit::Usage, ..Self::failed(message) }
     }
 
     /// The user stopped it.
     pub(crate) fn interrupted(message: impl Into<String>) -> Self {
-        Self {
-            exit: Exit::Interrupted,
-            ..Self::failed(message)
-        }
+        Self { exit: Exit::Interrupted, ..Self::failed(message) }
     }
 
     /// Who reads our output has enough: an end, but nothing to complain about.
     fn closed_pipe() -> Self {
-        Self {
-            exit: Exit::Fine,
-            message: String::new(),
-            hint: None,
-        }
+        Self { exit: Exit::Fine, message: String::new(), hint: None }
     }
 
     /// Writing to stdout failed.
@@ -86,11 +72,7 @@ impl Failure {
     pub(crate) fn store(error: &annals::Error, folder: &Path) -> Self {
         let mut message = explain(error);
         let exit = match error.kind() {
-            ErrorKind::Conflict {
-                stream,
-                expected,
-                actual,
-            } => {
+            ErrorKind::Conflict { stream, expected, actual } => {
                 let state = match *actual {
                     Version::NONE => "does not exist (version 0)".to_owned(),
                     version => format!("is at version {version}"),
@@ -108,19 +90,12 @@ impl Failure {
                 Exit::Failed
             }
         };
-        Self {
-            exit,
-            message,
-            hint: way_out(error, folder),
-        }
+        Self { exit, message, hint: way_out(error, folder) }
     }
 
     /// Adds what to do about it, in place of an earlier hint.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
-        Self {
-            hint: Some(hint.into()),
-            ..self
-        }
+        Self { hint: Some(hint.into()), ..self }
     }
 
     /// Puts words before the message.

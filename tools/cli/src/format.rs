@@ -21,11 +21,7 @@ pub(crate) struct FormatArg {
 
 impl FormatArg {
     pub(crate) fn get(&self) -> Format {
-        let usual = if output::is_terminal() {
-            Format::Table
-        } else {
-            Format::Jsonl
-        };
+        let usual = if output::is_terminal() { Format::Table } else { Format::Jsonl };
         self.format.unwrap_or(usual)
     }
 }

@@ -7,9 +7,7 @@ use annals::{Invalid, Timestamp};
 /// Reads a moment from an argument: RFC 3339, or a day, which stands for its first moment in UTC.
 pub(crate) fn parse(text: &str) -> Result<Timestamp, Invalid> {
     text.parse().or_else(|invalid| match text.len() {
-        10 => format!("{text}T00:00:00Z")
-            .parse()
-            .map_err(|_: Invalid| invalid),
+        10 => format!("{text}T00:00:00Z").parse().map_err(|_: Invalid| invalid),
         _ => Err(invalid),
     })
 }
@@ -27,10 +25,7 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) fn short(moment: &str) -> String {
     let (date, rest) = moment.split_once('T').unwrap_or((moment, ""));
     let (time, zone) = match rest.find(['.', 'Z', '+', '-']) {
-        Some(end) => (
-            rest.get(..end).unwrap_or(rest),
-            rest.get(end..).unwrap_or(""),
-        ),
+        Some(end) => (rest.get(..end).unwrap_or(rest), rest.get(end..).unwrap_or("")),
         None => (rest, ""),
     };
     let zone = zone.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
@@ -44,10 +39,7 @@ mod tests {
     #[test]
     fn a_day_is_its_first_moment() {
         assert_eq!(parse("2026-03-03"), "2026-03-03T00:00:00Z".parse());
-        assert_eq!(
-            parse("2026-03-03T01:00:00+01:00"),
-            "2026-03-03T00:00:00Z".parse()
-        );
+        assert_eq!(parse("2026-03-03T01:00:00+01:00"), "2026-03-03T00:00:00Z".parse());
         for text in ["", "2026-3-3", "2026-02-30", "yesterday!"] {
             assert!(parse(text).is_err(), "{text}");
         }
@@ -56,13 +48,7 @@ mod tests {
     #[test]
     fn a_short_moment_keeps_its_zone() {
         assert_eq!(short("2026-03-03T12:00:00.250000Z"), "2026-03-03 12:00:00Z");
-        assert_eq!(
-            short("2010-10-02T09:20:39.266+02:00"),
-            "2010-10-02 09:20:39+02:00"
-        );
-        assert_eq!(
-            short("2010-10-02T09:20:39-02:00"),
-            "2010-10-02 09:20:39-02:00"
-        );
+        assert_eq!(short("2010-10-02T09:20:39.266+02:00"), "2010-10-02 09:20:39+02:00");
+        assert_eq!(short("2010-10-02T09:20:39-02:00"), "2010-10-02 09:20:39-02:00");
     }
 }

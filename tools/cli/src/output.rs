@@ -19,10 +19,7 @@ impl Output {
     pub(crate) fn new() -> Self {
         let stdout = io::stdout();
         let styled = AutoStream::choice(&stdout) != ColorChoice::Never;
-        Self {
-            out: BufWriter::with_capacity(BUFFER_BYTES, stdout.lock()),
-            styled,
-        }
+        Self { out: BufWriter::with_capacity(BUFFER_BYTES, stdout.lock()), styled }
     }
 
     /// Whether colours and the like are welcome.
@@ -31,9 +28,7 @@ impl Output {
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.out
-            .write_all(bytes)
-            .map_err(|error| Failure::output(&error))
+        self.out.write_all(bytes).map_err(|error| Failure::output(&error))
     }
 
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {

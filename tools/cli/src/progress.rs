@@ -40,9 +40,7 @@ impl Progress {
 
     /// No bar at all.
     pub(crate) fn hidden() -> Self {
-        Self {
-            bar: ProgressBar::hidden(),
-        }
+        Self { bar: ProgressBar::hidden() }
     }
 
     pub(crate) fn is_hidden(&self) -> bool {

@@ -59,8 +59,14 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     };
     if version == Some(Version::NONE) {
         let missing = no_stream(reading.store(), &args.stream);
-        reading.finish()?;
-        return Err(missing);
+        // On a damaged store both are worth saying: the damage may be what hides the stream.
+        return match reading.finish() {
+            Ok(_) => Err(missing),
+            Err(damaged) => {
+                messages::failure(&missing);
+                Err(damaged)
+            }
+        };
     }
 
     let mut read = reading.store().read_stream(&args.stream);
@@ -77,9 +83,7 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     let events = reading.print(read, &mut EventPrinter::new(format, false))?;
     if events == 0 && format == Format::Table {
         let version = version.unwrap_or_default();
-        messages::say(format_args!(
-            "no events in this range; the stream is at version {version}"
-        ));
+        messages::say(format_args!("no events in this range; the stream is at version {version}"));
     }
     reading.finish()
 }
@@ -94,36 +98,17 @@ fn no_stream(store: &ReadOnlyStore, name: &str) -> Failure {
 
 /// The streams whose names are most like `name`, those of its category first.
 fn similar(store: &ReadOnlyStore, name: &str) -> Vec<String> {
-    let near = best(
-        store
-            .streams()
-            .category(category(name))
-            .map(|stream| stream.name),
-        name,
-    );
-    if near.is_empty() {
-        best(store.streams().map(|stream| stream.name), name)
-    } else {
-        near
-    }
+    let near = best(store.streams().category(category(name)).map(|stream| stream.name), name);
+    if near.is_empty() { best(store.streams().map(|stream| stream.name), name) } else { near }
 }
 
 fn best(names: impl Iterator<Item = String>, meant: &str) -> Vec<String> {
     let meant = meant.to_lowercase();
     let mut found: Vec<(f64, String)> = names
         .take(NAMES_TRIED_MAX)
-        .map(|name| {
-            (
-                strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &meant),
-                name,
-            )
-        })
+        .map(|name| (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &meant), name))
         .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
         .collect();
     found.sort_by(|one, other| other.0.total_cmp(&one.0));
-    found
-        .into_iter()
-        .take(NAMES_TOLD_MAX)
-        .map(|(_, name)| plain(&name).into_owned())
-        .collect()
+    found.into_iter().take(NAMES_TOLD_MAX).map(|(_, name)| plain(&name).into_owned()).collect()
 }

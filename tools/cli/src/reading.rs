@@ -27,11 +27,7 @@ impl Reading {
             messages::note(format_args!("torn tail, no damage: {tail}"));
         }
         let damage = store.damage().to_vec();
-        let mut reading = Self {
-            store,
-            folder: folder.to_owned(),
-            told: HashSet::new(),
-        };
+        let mut reading = Self { store, folder: folder.to_owned(), told: HashSet::new() };
         for damage in &damage {
             reading.tell(damage);
         }

@@ -52,7 +52,7 @@ struct Figures<'a> {
 
 pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     let reading = Reading::open(folder)?;
-    let stats = reading.store().stats();
+    let stats = reading.store().stats().map_err(|error| Failure::store(&error, folder))?;
     let behind = clock_behind_micros(&stats, moment::now());
     let mut out = Output::new();
     if args.json {
@@ -72,12 +72,7 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
             recorded_last: stats.recorded_last.map(|moment| moment.to_string()),
             clock_behind_micros: behind,
             torn_tail: reading.store().torn_tail().map(TailLine::new),
-            damage: reading
-                .store()
-                .damage()
-                .iter()
-                .map(DamageLine::new)
-                .collect(),
+            damage: reading.store().damage().iter().map(DamageLine::new).collect(),
         })?;
     } else {
         for (name, value) in facts(&stats) {
@@ -114,10 +109,7 @@ fn facts(stats: &Stats) -> Vec<(&'static str, String)> {
         ("head", format!("position {}", stats.head)),
         ("recorded first", moment(stats.recorded_first)),
         ("recorded last", moment(stats.recorded_last)),
-        (
-            "segments",
-            format!("{}, {} sealed", stats.segments, stats.segments_sealed),
-        ),
+        ("segments", format!("{}, {} sealed", stats.segments, stats.segments_sealed)),
         ("log", format!("{}{per_event}", bytes(stats.log_bytes))),
         ("index in memory", bytes(stats.index_memory_bytes)),
     ]

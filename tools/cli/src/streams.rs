@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use annals::category;
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure};
@@ -42,13 +43,14 @@ struct Line<'a> {
 
 pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     let reading = Reading::open(folder)?;
-    let mut streams = reading.store().streams();
-    if let Some(category) = &args.category {
-        streams = streams.category(category);
-    }
-    if let Some(prefix) = &args.prefix {
-        streams = streams.prefix(prefix);
-    }
+    let all = reading.store().streams();
+    // The store filters by one of them; where both are given, the other is looked at here.
+    let streams = match (&args.prefix, &args.category) {
+        (Some(prefix), _) => all.prefix(prefix),
+        (None, Some(category)) => all.category(category),
+        (None, None) => all,
+    };
+    let is_wanted = |name: &str| args.category.as_ref().is_none_or(|it| category(name) == it);
     let mut out = Output::new();
     let format = args.format.get();
     let mut table = Table::new(vec![
@@ -56,18 +58,13 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
         Column::number("VERSION"),
         Column::number("LAST POSITION"),
     ]);
-    for stream in streams {
+    for stream in streams.filter(|stream| is_wanted(&stream.name)) {
         let (version, position) = (stream.version.get(), stream.position.get());
         match format {
-            Format::Table => table.row(
-                &mut out,
-                vec![stream.name, version.to_string(), position.to_string()],
-            )?,
-            Format::Jsonl => out.json(&Line {
-                stream: &stream.name,
-                version,
-                position,
-            })?,
+            Format::Table => {
+                table.row(&mut out, vec![stream.name, version.to_string(), position.to_string()])?
+            }
+            Format::Jsonl => out.json(&Line { stream: &stream.name, version, position })?,
         }
     }
     table.finish(&mut out)?;

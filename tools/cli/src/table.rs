@@ -28,17 +28,11 @@ pub(crate) struct Column {
 
 impl Column {
     pub(crate) const fn text(title: &'static str) -> Self {
-        Self {
-            title,
-            number: false,
-        }
+        Self { title, number: false }
     }
 
     pub(crate) const fn number(title: &'static str) -> Self {
-        Self {
-            title,
-            number: true,
-        }
+        Self { title, number: true }
     }
 }
 
@@ -55,12 +49,7 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new(columns: Vec<Column>) -> Self {
         let terminal = output::terminal_columns();
-        Self {
-            columns,
-            waiting: Vec::new(),
-            widths: None,
-            terminal,
-        }
+        Self { columns, waiting: Vec::new(), widths: None, terminal }
     }
 
     /// Adds a row, with a cell for each column.
@@ -69,30 +58,18 @@ impl Table {
             Some(widths) => self.write(out, widths, &cells),
             None => {
                 self.waiting.push(cells);
-                if self.waiting.len() < ROWS_SEEN {
-                    Ok(())
-                } else {
-                    self.begin(out)
-                }
+                if self.waiting.len() < ROWS_SEEN { Ok(()) } else { self.begin(out) }
             }
         }
     }
 
     /// Writes what is still held back. A table without rows writes nothing.
     pub(crate) fn finish(&mut self, out: &mut Output) -> Result<(), Failure> {
-        if self.widths.is_none() && !self.waiting.is_empty() {
-            self.begin(out)
-        } else {
-            Ok(())
-        }
+        if self.widths.is_none() && !self.waiting.is_empty() { self.begin(out) } else { Ok(()) }
     }
 
     fn begin(&mut self, out: &mut Output) -> Result<(), Failure> {
-        let mut widths: Vec<usize> = self
-            .columns
-            .iter()
-            .map(|column| column.title.len())
-            .collect();
+        let mut widths: Vec<usize> = self.columns.iter().map(|column| column.title.len()).collect();
         for row in &self.waiting {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.width());

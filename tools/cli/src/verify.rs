@@ -63,11 +63,7 @@ pub(crate) struct TailLine<'a> {
 
 impl<'a> TailLine<'a> {
     pub(crate) fn new(tail: &'a TornTail) -> Self {
-        Self {
-            segment: &tail.segment,
-            offset: tail.offset,
-            bytes: tail.bytes,
-        }
+        Self { segment: &tail.segment, offset: tail.offset, bytes: tail.bytes }
     }
 }
 
@@ -119,10 +115,7 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     if report.is_clean() {
         return Ok(Exit::Fine);
     }
-    Err(damaged(
-        folder,
-        &counted(report.damage.len() as u64, "damaged place"),
-    ))
+    Err(damaged(folder, &counted(report.damage.len() as u64, "damaged place")))
 }
 
 /// The report in words.
@@ -137,23 +130,10 @@ pub(crate) fn lines(report: &Report, time: Duration) -> Vec<String> {
         counted(report.controls, "control record"),
         report.head
     )];
-    lines.extend(
-        report
-            .damage
-            .iter()
-            .map(|damage| format!("damaged: {damage}")),
-    );
-    lines.extend(
-        report
-            .torn_tail
-            .iter()
-            .map(|tail| format!("torn tail, no damage: {tail}")),
-    );
-    let verdict = if report.is_clean() {
-        "clean: every byte is what was written"
-    } else {
-        "damaged"
-    };
+    lines.extend(report.damage.iter().map(|damage| format!("damaged: {damage}")));
+    lines.extend(report.torn_tail.iter().map(|tail| format!("torn tail, no damage: {tail}")));
+    let verdict =
+        if report.is_clean() { "clean: every byte is what was written" } else { "damaged" };
     lines.push(verdict.to_owned());
     lines
 }

@@ -119,6 +119,10 @@ impl Index for Model {
         out.extend(heads.take(limit));
     }
 
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
+
     fn stream_count(&self) -> u64 {
         self.state.lock().streams.len() as u64
     }

@@ -9,6 +9,7 @@ pub(crate) fn sealed(bytes: &[u8], salt: u64, offset: u64) -> u32 {
 /// What binds a plain checksum to its place: the finalizer of `SplitMix64` (Steele et al. 2014)
 /// over salt and offset. Apart from the bytes, so that they can be summed before it is known where
 /// they will lie.
+#[expect(clippy::cast_possible_truncation, reason = "the two halves are folded into 32 bits")]
 pub(crate) const fn mask(salt: u64, offset: u64) -> u32 {
     let mut z = salt.wrapping_add(offset.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,6 +1,11 @@
 //! A frame before its place is known. Everything costly (copying, checksums of records) happens
 //! here, before the writer's lock; [`Draft::finish`] under the lock only fills in the header.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "whoever drafts has checked the limits, which keep lengths far below 4 GiB and names below 64 KiB"
+)]
+
 use annals_types::{Epoch, NewEvent, Place, Timestamp, Version};
 
 use super::checksum;

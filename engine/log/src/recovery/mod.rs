@@ -15,7 +15,7 @@ use crate::format::footer::EpochStart;
 use crate::format::frame::FrameKind;
 use crate::frames::{Frame, FrameRecord};
 use crate::offsets::{LiveOffsets, OffsetTable};
-use crate::reader::LogReader;
+use crate::reader::{LogReader, has_place};
 use crate::segment::{self, Footer, Segment};
 use crate::walk::{CheckedFrame, Walk};
 use crate::{Damage, TornTail};
@@ -156,7 +156,7 @@ impl Recovery {
             tail = end;
         }
         if tail.is_none() && self.proof > self.last {
-            self.lost_end("the end of the log is missing");
+            self.lost_end("the end of the log is missing: restore the folder from a copy");
         }
         let epoch_number = self
             .epochs
@@ -227,7 +227,8 @@ impl Recovery {
             Footer::Damaged(damage) => self.inventory.notes.push(damage),
             Footer::None => {}
         }
-        let reserved = file.len().map_err(|error| crate::LogError::io(format!("reading {name}"), error))?;
+        let reserved =
+            file.len().map_err(|error| crate::LogError::io(format!("reading {name}"), error))?;
         let offsets = Arc::new(LiveOffsets::new());
         let table = OffsetTable::Live(Arc::clone(&offsets));
         let segment = Arc::new(Segment { name, file, header, offsets: table, summary: None });
@@ -334,7 +335,7 @@ impl Recovery {
         }
         walk.offset = offset;
         if let Some((epoch, covers)) = saved
-            && self.epochs.iter().any(|start| start.epoch == epoch)
+            && has_place(self.epochs.iter(), epoch, covers)
         {
             self.proof = self.proof.max(covers);
         }

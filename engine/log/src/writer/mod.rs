@@ -222,7 +222,11 @@ impl<P: Publish> LogGuard<'_, P> {
     ///
     /// # Errors
     /// [`LogError::OutcomeUnknown`] where writing failed.
-    pub fn append(&mut self, draft: &mut Draft, recorded_at: Option<Timestamp>) -> Result<Appended> {
+    pub fn append(
+        &mut self,
+        draft: &mut Draft,
+        recorded_at: Option<Timestamp>,
+    ) -> Result<Appended> {
         let shared = self.shared;
         let core = &mut *self.core;
         let events = draft.events();
@@ -270,7 +274,13 @@ impl<P: Publish> LogGuard<'_, P> {
                 }
             }
         }
-        Ok(Appended { first: first.position, last, recorded_at, epoch: core.epoch, group: core.group })
+        Ok(Appended {
+            first: first.position,
+            last,
+            recorded_at,
+            epoch: core.epoch,
+            group: core.group,
+        })
     }
 
     /// Returns once the frame is visible, and durable where that is asked for.
@@ -283,8 +293,7 @@ impl<P: Publish> LogGuard<'_, P> {
         match self.shared.options.sync {
             SyncMode::EachCommit => {
                 let group = Some(appended.group);
-                let waited =
-                    self.shared.wait(&mut self.core, group, |core| core.visible >= place);
+                let waited = self.shared.wait(&mut self.core, group, |core| core.visible >= place);
                 waited.map_err(|failure| self.core.outcome(place, failure))
             }
             SyncMode::Interval(_) => {

@@ -47,12 +47,8 @@ pub fn create(env: &Env, root: &Path) -> Result<()> {
     let (low, high) = store.0.split_at_mut(8);
     low.copy_from_slice(&env.random.u64().to_le_bytes());
     high.copy_from_slice(&env.random.u64().to_le_bytes());
-    let header = SegmentHeader {
-        store,
-        salt: env.random.u64(),
-        first: Place::START.next(),
-        generation: 0,
-    };
+    let header =
+        SegmentHeader { store, salt: env.random.u64(), first: Place::START.next(), generation: 0 };
     segment::create(&*env.fs, root, header, FIRST_RESERVE_BYTES).map_err(fail)?;
     Ok(())
 }
@@ -134,8 +130,7 @@ impl Settled {
     /// [`LogError::DiskFull`] where there is no room for the epoch's record, and I/O errors.
     pub fn start<P: Publish>(self, options: LogOptions, publish: P) -> Result<Log<P>> {
         let env = self.env;
-        let epoch =
-            Epoch { number: self.epoch_number.saturating_add(1), id: env.random.u64() };
+        let epoch = Epoch { number: self.epoch_number.saturating_add(1), id: env.random.u64() };
         let state = StatePage::open(&*env.fs, &self.root, self.reader.store(), self.sequence)
             .map_err(|error| LogError::io("opening the state page", error))?;
         let active = match self.active {
@@ -187,12 +182,7 @@ impl Settled {
 }
 
 /// The active segment of a log whose last segment is sealed.
-fn first_active(
-    env: &Env,
-    root: &Path,
-    reader: &LogReader,
-    last: Place,
-) -> Result<Active> {
+fn first_active(env: &Env, root: &Path, reader: &LogReader, last: Place) -> Result<Active> {
     let header = SegmentHeader {
         store: reader.store(),
         salt: env.random.u64(),

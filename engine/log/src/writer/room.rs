@@ -38,11 +38,7 @@ impl<P: Publish> LogGuard<'_, P> {
 }
 
 impl<P: Publish> Shared<P> {
-    pub(super) fn make_room(
-        &self,
-        core: &mut MutexGuard<'_, Core<P>>,
-        length: u64,
-    ) -> Result<()> {
+    pub(super) fn make_room(&self, core: &mut MutexGuard<'_, Core<P>>, length: u64) -> Result<()> {
         loop {
             self.latch.check().map_err(LogError::Failed)?;
             if core.closed {
@@ -52,7 +48,7 @@ impl<P: Publish> Shared<P> {
             if core.pending.len() > PENDING_BYTES_MAX {
                 self.drain(core)?;
             } else if end <= core.active.reserved {
-                if core.active.reserved - end < ahead(end) / 2 {
+                if self.is_due(core.active.reserved, end) {
                     self.wake_keeper();
                 }
                 return Ok(());
@@ -86,6 +82,12 @@ impl<P: Publish> Shared<P> {
         wanted.next_multiple_of(PAGE_BYTES)
     }
 
+    /// Whether so little is left behind `end` that more should be reserved ahead of need, and the
+    /// segment may still grow.
+    fn is_due(&self, reserved: u64, end: u64) -> bool {
+        reserved < self.options.segment_bytes && reserved.saturating_sub(end) < ahead(end) / 2
+    }
+
     /// Reserves under the lock; the keeper was too slow, or there is none.
     fn reserve(&self, core: &mut Core<P>, end: u64) -> Result<()> {
         let target = self.reservation(end);
@@ -113,8 +115,7 @@ impl<P: Publish> Shared<P> {
         let mut core = self.core.lock();
         let (tail, reserved) = (core.active.tail, core.active.reserved);
         let target = self.reservation(tail);
-        if core.reserving || core.closed || target <= reserved || reserved - tail >= ahead(tail) / 2
-        {
+        if core.reserving || core.closed || !self.is_due(reserved, tail) {
             return false;
         }
         core.reserving = true;

@@ -109,12 +109,9 @@ fn trip<P>(log: &Weak<Shared<P>>, who: &str, message: &str) {
 impl<P: Publish> Shared<P> {
     /// Seals the first segment that is full; `true` if there was one.
     fn seal_one(&self) -> bool {
-        match self.try_seal() {
-            Ok(sealed) => sealed,
-            // A segment that cannot be sealed stays as it is, which is legal: reading and verifying
-            // it says what is wrong with it.
-            Err(_) => false,
-        }
+        // A segment that cannot be sealed stays as it is, which is legal: reading and verifying it
+        // says what is wrong with it.
+        self.try_seal().unwrap_or_default()
     }
 
     fn try_seal(&self) -> Result<bool> {

@@ -51,14 +51,11 @@ fn refuse_to_overwrite(folder: &Path) -> Result<(), Failure> {
         Err(error) if !matches!(error.kind(), ErrorKind::Damaged(_) | ErrorKind::Locked) => {
             Err(Failure::store(&error, folder))
         }
-        _ => Err(
-            Failure::failed(format!("{path} has a store already; it was left as it is")).hint(
-                format!(
-                    "look at it (`annals -s {0} stats`), remove it (`rm -r {0}`), or make the demo \
+        _ => Err(Failure::failed(format!("{path} has a store already; it was left as it is"))
+            .hint(format!(
+                "look at it (`annals -s {0} stats`), remove it (`rm -r {0}`), or make the demo \
                  elsewhere (`annals demo DIR`)",
-                    quoted(&path)
-                ),
-            ),
-        ),
+                quoted(&path)
+            ))),
     }
 }

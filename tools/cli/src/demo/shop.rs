@@ -11,9 +11,8 @@ use super::random::Random;
 const OPEN_ORDERS: usize = 400;
 /// 2026-01-05T07:00:00Z: the shop opens.
 const OPENING_SECONDS: i64 = 1_767_596_400;
-const CITIES: [&str; 8] = [
-    "Aarhus", "Bergen", "Gdańsk", "Kraków", "Leuven", "Málaga", "Örebro", "Zürich",
-];
+const CITIES: [&str; 8] =
+    ["Aarhus", "Bergen", "Gdańsk", "Kraków", "Leuven", "Málaga", "Örebro", "Zürich"];
 const GOODS: [(&str, u64); 8] = [
     ("Espresso beans 1 kg", 2_490),
     ("Filter paper 100", 390),
@@ -24,16 +23,7 @@ const GOODS: [(&str, u64); 8] = [
     ("Scale", 3_995),
     ("Thermos", 2_899),
 ];
-const NAMES: [&str; 8] = [
-    "Ada",
-    "Bo",
-    "Chidi",
-    "Dilek",
-    "Emre",
-    "Fen",
-    "Grażyna",
-    "Héloïse",
-];
+const NAMES: [&str; 8] = ["Ada", "Bo", "Chidi", "Dilek", "Emre", "Fen", "Grażyna", "Héloïse"];
 const CARRIERS: [&str; 3] = ["Kurier", "Postbode", "Velo"];
 const METHODS: [&str; 3] = ["card", "invoice", "transfer"];
 
@@ -87,13 +77,7 @@ pub(super) struct Shop {
 impl Shop {
     pub(super) fn new(seed: u64) -> Self {
         let random = Random::new(seed);
-        Self {
-            random,
-            seconds: OPENING_SECONDS,
-            customers: 0,
-            orders: 0,
-            open: Vec::new(),
-        }
+        Self { random, seconds: OPENING_SECONDS, customers: 0, orders: 0, open: Vec::new() }
     }
 
     /// What happens next.
@@ -120,9 +104,7 @@ impl Shop {
         let (name, city) = (self.random.pick(&NAMES), self.random.pick(&CITIES));
         let number = self.customers;
         let data = format!(r#"{{"customer":{number},"name":"{name}","city":"{city}"}}"#);
-        let event = self
-            .event("CustomerRegistered", data)
-            .tag(format!("city:{city}"));
+        let event = self.event("CustomerRegistered", data).tag(format!("city:{city}"));
         Commit {
             stream: format!("customer-{number:05}"),
             expected: ExpectedVersion::NoStream,
@@ -192,21 +174,15 @@ impl Shop {
             Stage::Confirmed => {
                 order.stage = Stage::Packed;
                 let grams = 200 + self.random.below(4_000);
-                let event = self.about(
-                    order,
-                    "ShipmentPacked",
-                    &format!(r#""weight_grams":{grams}"#),
-                );
+                let event =
+                    self.about(order, "ShipmentPacked", &format!(r#""weight_grams":{grams}"#));
                 order.commit("shipment", vec![event])
             }
             Stage::Packed => {
                 order.stage = Stage::UnderWay;
                 let carrier = self.random.pick(&CARRIERS);
-                let event = self.about(
-                    order,
-                    "ShipmentDispatched",
-                    &format!(r#""carrier":"{carrier}""#),
-                );
+                let event =
+                    self.about(order, "ShipmentDispatched", &format!(r#""carrier":"{carrier}""#));
                 order.commit("shipment", vec![event.tag(format!("carrier:{carrier}"))])
             }
             Stage::UnderWay if self.random.percent(10) => {
@@ -252,9 +228,7 @@ impl Shop {
             event.id = Some(id);
             order.cause = Some(id);
         }
-        event
-            .tag(format!("order:{}", order.number))
-            .tag(format!("customer:{}", order.customer))
+        event.tag(format!("order:{}", order.number)).tag(format!("customer:{}", order.customer))
     }
 
     fn event(&mut self, kind: &'static str, data: String) -> NewEvent {
@@ -274,11 +248,7 @@ impl Order {
         };
         let expected = ExpectedVersion::Version(Version::new(*version));
         *version += events.len() as u64;
-        Commit {
-            stream: format!("{category}-{:06}", self.number),
-            expected,
-            events,
-        }
+        Commit { stream: format!("{category}-{:06}", self.number), expected, events }
     }
 }
 
@@ -305,10 +275,7 @@ mod tests {
             assert!(commit.expected.holds(*version));
             *version = version.plus(commit.events.len() as u64);
         }
-        let orders = versions
-            .keys()
-            .filter(|name| name.starts_with("order-"))
-            .count();
+        let orders = versions.keys().filter(|name| name.starts_with("order-")).count();
         assert!(orders > 1_000, "{orders}");
     }
 }

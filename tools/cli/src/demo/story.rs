@@ -42,19 +42,12 @@ struct Pace {
 
 impl<'a> Story<'a> {
     pub(super) fn new(folder: &'a Path, seed: u64) -> Self {
-        Self {
-            folder,
-            shop: Shop::new(seed),
-            out: Output::new(),
-            scene: 0,
-        }
+        Self { folder, shop: Shop::new(seed), out: Output::new(), scene: 0 }
     }
 
     pub(super) fn tell(mut self, events: u64) -> Result<(), Failure> {
         let folder = self.folder.display();
-        self.out.line(&format!(
-            "Annals, shown on the history of a small shop, in {folder}"
-        ))?;
+        self.out.line(&format!("Annals, shown on the history of a small shop, in {folder}"))?;
         let store = writing::open(self.folder, Durability::Buffered, true)?;
         self.fill(&store, events)?;
         self.close(store)?;
@@ -77,8 +70,7 @@ impl<'a> Story<'a> {
         } else {
             Default::default()
         };
-        self.out
-            .line(&format!("\n{on}{}. {title}{off}", self.scene))?;
+        self.out.line(&format!("\n{on}{}. {title}{off}", self.scene))?;
         self.out.flush()
     }
 
@@ -115,9 +107,8 @@ impl<'a> Story<'a> {
         while pace.events < events {
             // Never far more than was asked for: a commit has up to five events.
             let left = usize::try_from((events - pace.events).div_ceil(5)).unwrap_or(usize::MAX);
-            let commits: Vec<Commit> = (0..left.min(AHEAD_COMMITS))
-                .map(|_| self.shop.next())
-                .collect();
+            let commits: Vec<Commit> =
+                (0..left.min(AHEAD_COMMITS)).map(|_| self.shop.next()).collect();
             self.append(store, &commits, &mut pace)?;
             progress.advance_to(pace.events);
         }
@@ -155,50 +146,33 @@ impl<'a> Story<'a> {
     /// Two clerks decide on the same version: one is refused, looks again, and tries again.
     fn contest(&mut self, store: &Store) -> Result<(), Failure> {
         self.scene("Two clerks change the same order: one is refused, nothing is overwritten")?;
-        let seen = store
-            .version(CONTESTED)
-            .map_err(|error| self.failed(&error))?;
+        let seen = store.version(CONTESTED).map_err(|error| self.failed(&error))?;
         self.say(format_args!("both read {CONTESTED} at version {seen}"))?;
         let expected = ExpectedVersion::Version(seen);
         let gift = NewEvent::json("GiftWrapAdded", r#"{"order":42,"paper":"stars"}"#);
-        let receipt = store
-            .append(CONTESTED, expected, &[gift])
-            .map_err(|error| self.failed(&error))?;
-        self.say(format_args!(
-            "one adds a gift wrap: version {}",
-            receipt.version
-        ))?;
+        let receipt =
+            store.append(CONTESTED, expected, &[gift]).map_err(|error| self.failed(&error))?;
+        self.say(format_args!("one adds a gift wrap: version {}", receipt.version))?;
 
-        let note = [NewEvent::json(
-            "NoteAdded",
-            r#"{"order":42,"note":"ring twice"}"#,
-        )];
+        let note = [NewEvent::json("NoteAdded", r#"{"order":42,"note":"ring twice"}"#)];
         let refused = match store.append(CONTESTED, expected, &note) {
             Err(error) if matches!(error.kind(), ErrorKind::Conflict { .. }) => error,
             Err(error) => return Err(self.failed(&error)),
             Ok(_) => return Err(Failure::failed("the second clerk was not refused")),
         };
-        self.say(format_args!(
-            "the other adds a note:  refused: {}",
-            explain(&refused)
-        ))?;
+        self.say(format_args!("the other adds a note:  refused: {}", explain(&refused)))?;
 
         let news = store.read_stream(CONTESTED).from_version(seen.plus(1));
         for event in news {
             let event = event.map_err(|error| self.failed(&error))?;
             let (kind, version) = (event.event_type(), event.version());
-            self.say(format_args!(
-                "it reads what is new ({version}: {kind}), decides again,"
-            ))?;
+            self.say(format_args!("it reads what is new ({version}: {kind}), decides again,"))?;
         }
         let now = refused.conflict().unwrap_or(Version::NONE);
         let receipt = store
             .append(CONTESTED, ExpectedVersion::Version(now), &note)
             .map_err(|error| self.failed(&error))?;
-        self.say(format_args!(
-            "and tries again, expecting {now}: version {}",
-            receipt.version
-        ))
+        self.say(format_args!("and tries again, expecting {now}: version {}", receipt.version))
     }
 
     fn read(&mut self, store: &Store) -> Result<(), Failure> {
@@ -243,14 +217,12 @@ impl<'a> Story<'a> {
             return Ok(());
         }
         self.out.flush()?;
-        Err(Failure::failed(
-            "the demo's store is damaged: check the disk and the memory",
-        ))
+        Err(Failure::failed("the demo's store is damaged: check the disk and the memory"))
     }
 
     fn weigh(&mut self, store: &Store) -> Result<(), Failure> {
         self.scene("Weigh it")?;
-        let stats = store.stats();
+        let stats = store.stats().map_err(|error| self.failed(&error))?;
         let each = stats.log_bytes.checked_div(stats.events).unwrap_or(0);
         self.say(format_args!(
             "{}, {}: {} of log, {each} bytes an event (space reserved ahead included)",
@@ -262,26 +234,15 @@ impl<'a> Story<'a> {
 
     fn farewell(mut self) -> Result<(), Failure> {
         self.scene("Try next")?;
-        let program = std::env::args()
-            .next()
-            .unwrap_or_else(|| "annals".to_owned());
+        let program = std::env::args().next().unwrap_or_else(|| "annals".to_owned());
         let program = quoted(&program).into_owned();
         let folder = self.folder.display().to_string();
         let annals = format!("{program} -s {}", quoted(&folder));
         for (command, why) in [
             (format!("{annals} stats"), "figures about it"),
-            (
-                format!("{annals} events --backward --limit 5"),
-                "what happened last",
-            ),
-            (
-                format!("{annals} streams --prefix customer-0000"),
-                "who is there",
-            ),
-            (
-                format!("{annals} read payment-000042"),
-                "how that order was paid",
-            ),
+            (format!("{annals} events --backward --limit 5"), "what happened last"),
+            (format!("{annals} streams --prefix customer-0000"), "who is there"),
+            (format!("{annals} read payment-000042"), "how that order was paid"),
             (
                 format!("{annals} append {CONTESTED} --type NoteAdded --expect 1"),
                 "be refused yourself",

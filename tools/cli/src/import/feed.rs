@@ -79,17 +79,12 @@ impl Feed {
             .name("reader".to_owned())
             .spawn(move || read(input, &sender))
             .map_err(|error| Failure::failed(format!("no thread can be started: {error}")))?;
-        Ok(Self {
-            messages,
-            interrupted,
-        })
+        Ok(Self { messages, interrupted })
     }
 
     /// Waits for the next message.
     pub(super) fn receive(&self) -> Result<Message, Failure> {
-        self.messages
-            .recv()
-            .map_err(|_| Failure::failed("the thread that reads has died"))
+        self.messages.recv().map_err(|_| Failure::failed("the thread that reads has died"))
     }
 
     /// Whether Ctrl-C was pressed.
@@ -102,12 +97,7 @@ fn read(input: Input, sender: &SyncSender<Message>) {
     let name = input.name().to_owned();
     let (ending, rest) = match input.unpack() {
         Ok((mut text, broken)) => {
-            let mut reader = Reader {
-                sender,
-                number: 0,
-                chunk: Vec::new(),
-                bytes: 0,
-            };
+            let mut reader = Reader { sender, number: 0, chunk: Vec::new(), bytes: 0 };
             let ending = match reader.run(&mut text) {
                 Ok(()) => Ending::Complete,
                 Err(error) => Ending::Broken(broken.message(&error, reader.number)),
@@ -117,9 +107,7 @@ fn read(input: Input, sender: &SyncSender<Message>) {
         Err(error) => (Ending::Broken(format!("{name}: {error}")), Vec::new()),
     };
     // Who does not listen any more has stopped for a reason of its own.
-    let _ = sender
-        .send(Message::Lines(rest))
-        .and_then(|()| sender.send(Message::End(ending)));
+    let _ = sender.send(Message::Lines(rest)).and_then(|()| sender.send(Message::End(ending)));
 }
 
 struct Reader<'a> {
@@ -145,11 +133,7 @@ impl Reader<'_> {
             let more = memchr::memchr(b'\n', text.buffer()).is_some();
             if !more || self.chunk.len() >= CHUNK_LINES_MAX || self.bytes >= CHUNK_BYTES_MAX {
                 self.bytes = 0;
-                if self
-                    .sender
-                    .send(Message::Lines(std::mem::take(&mut self.chunk)))
-                    .is_err()
-                {
+                if self.sender.send(Message::Lines(std::mem::take(&mut self.chunk))).is_err() {
                     return Ok(());
                 }
             }
@@ -168,9 +152,6 @@ impl Reader<'_> {
             _ => line::parse(bytes),
         };
         self.bytes += bytes.len();
-        self.chunk.push(Numbered {
-            number: self.number,
-            line,
-        });
+        self.chunk.push(Numbered { number: self.number, line });
     }
 }

@@ -41,15 +41,8 @@ impl Input {
             let total = metadata.is_file().then_some(metadata.len());
             (file.to_owned(), Box::new(opened), total)
         };
-        let raw = Counted {
-            source,
-            bytes: Arc::default(),
-        };
-        Ok(Self {
-            name,
-            raw,
-            bytes_total,
-        })
+        let raw = Counted { source, bytes: Arc::default() };
+        Ok(Self { name, raw, bytes_total })
     }
 
     /// Its size where it has one, packed if it is.
@@ -72,18 +65,9 @@ impl Input {
             return Err(io::Error::new(io::ErrorKind::Unsupported, hint));
         }
         let gzip = start.starts_with(GZIP_MAGIC);
-        let text: Box<dyn Read + Send> = if gzip {
-            Box::new(MultiGzDecoder::new(raw))
-        } else {
-            Box::new(raw)
-        };
-        Ok((
-            BufReader::with_capacity(BUFFER_BYTES, text),
-            Broken {
-                name: self.name,
-                gzip,
-            },
-        ))
+        let text: Box<dyn Read + Send> =
+            if gzip { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) };
+        Ok((BufReader::with_capacity(BUFFER_BYTES, text), Broken { name: self.name, gzip }))
     }
 
     /// Its name in messages.

@@ -81,11 +81,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Line, String> {
         occurred_at,
     };
     let stamp = recorded_at.or_else(|| occurred_at.map(OccurredAt::timestamp));
-    Ok(Line {
-        stream: fields.stream.into_owned(),
-        event,
-        stamp,
-    })
+    Ok(Line { stream: fields.stream.into_owned(), event, stamp })
 }
 
 fn data(fields: &Fields<'_>) -> Result<(ContentKind, Bytes), String> {
@@ -100,7 +96,7 @@ fn data(fields: &Fields<'_>) -> Result<(ContentKind, Bytes), String> {
         Content::Json => ContentKind::Json,
         _ if fields.data.is_some() => {
             return Err(
-                "`data` is JSON: give other `content` as data_text or data_base64".to_owned(),
+                "`data` is JSON: give other `content` as data_text or data_base64".to_owned()
             );
         }
         Content::Text => ContentKind::Text,
@@ -110,18 +106,15 @@ fn data(fields: &Fields<'_>) -> Result<(ContentKind, Bytes), String> {
 }
 
 fn metadata(fields: &Fields<'_>) -> Result<Bytes, String> {
-    match (
-        fields.metadata,
-        &fields.metadata_text,
-        &fields.metadata_base64,
-    ) {
+    match (fields.metadata, &fields.metadata_text, &fields.metadata_base64) {
         (None, None, None) => Ok(Bytes::new()),
         (Some(json), None, None) => Ok(bytes(json)),
         (None, Some(text), None) => Ok(Bytes::copy_from_slice(text.as_bytes())),
         (None, None, Some(base64)) => decode("metadata_base64", base64),
-        _ => Err(
-            "only one of `metadata`, `metadata_text`, `metadata_base64` can be given".to_owned(),
-        ),
+        _ => {
+            Err("only one of `metadata`, `metadata_text`, `metadata_base64` can be given"
+                .to_owned())
+        }
     }
 }
 
@@ -130,9 +123,8 @@ fn bytes(json: &RawValue) -> Bytes {
 }
 
 fn decode(field: &str, base64: &str) -> Result<Bytes, String> {
-    let bytes = STANDARD
-        .decode(base64)
-        .map_err(|error| format!("`{field}` is not base64: {error}"))?;
+    let bytes =
+        STANDARD.decode(base64).map_err(|error| format!("`{field}` is not base64: {error}"))?;
     Ok(bytes.into())
 }
 
@@ -140,18 +132,13 @@ fn moment<T: std::str::FromStr<Err: ToString>>(
     field: &str,
     text: Option<&str>,
 ) -> Result<Option<T>, String> {
-    let parse = |text: &str| {
-        text.parse()
-            .map_err(|e: T::Err| format!("`{field}`: {}", e.to_string()))
-    };
+    let parse =
+        |text: &str| text.parse().map_err(|e: T::Err| format!("`{field}`: {}", e.to_string()));
     text.map(parse).transpose()
 }
 
 fn id(field: &str, text: Option<&str>) -> Result<Option<EventId>, String> {
-    let parse = |text: &str| {
-        text.parse()
-            .map_err(|error| format!("`{field}` is no UUID: {error}"))
-    };
+    let parse = |text: &str| text.parse().map_err(|error| format!("`{field}` is no UUID: {error}"));
     text.map(parse).transpose()
 }
 
@@ -185,20 +172,10 @@ mod tests {
 
     #[test]
     fn content_that_is_not_json() {
-        let text = parse(br#"{"stream":"s","type":"T","data_text":"\u0000hi"}"#)
-            .unwrap()
-            .event;
-        assert_eq!(
-            (text.content, &*text.data),
-            (ContentKind::Text, &b"\0hi"[..])
-        );
-        let binary = parse(br#"{"stream":"s","type":"T","data_base64":"/wA="}"#)
-            .unwrap()
-            .event;
-        assert_eq!(
-            (binary.content, &*binary.data),
-            (ContentKind::Binary, &b"\xff\0"[..])
-        );
+        let text = parse(br#"{"stream":"s","type":"T","data_text":"\u0000hi"}"#).unwrap().event;
+        assert_eq!((text.content, &*text.data), (ContentKind::Text, &b"\0hi"[..]));
+        let binary = parse(br#"{"stream":"s","type":"T","data_base64":"/wA="}"#).unwrap().event;
+        assert_eq!((binary.content, &*binary.data), (ContentKind::Binary, &b"\xff\0"[..]));
         let broken = br#"{"stream":"s","type":"T","content":"json","data_text":"{"}"#;
         assert_eq!(parse(broken).unwrap().event.content, ContentKind::Json);
     }
@@ -207,18 +184,12 @@ mod tests {
     fn a_stamp_is_recorded_at_or_else_occurred_at() {
         let stamp = |fields: &str| {
             let line = format!(r#"{{"stream":"s","type":"T","data":1{fields}}}"#);
-            parse(line.as_bytes())
-                .unwrap()
-                .stamp
-                .map(|stamp| stamp.to_string())
+            parse(line.as_bytes()).unwrap().stamp.map(|stamp| stamp.to_string())
         };
         let occurred = r#","occurred_at":"2026-01-01T01:00:00+01:00""#;
         let recorded = r#","recorded_at":"2026-01-02T00:00:00Z""#;
         assert_eq!(stamp(""), None);
-        assert_eq!(
-            stamp(occurred).as_deref(),
-            Some("2026-01-01T00:00:00.000000Z")
-        );
+        assert_eq!(stamp(occurred).as_deref(), Some("2026-01-01T00:00:00.000000Z"));
         let both = format!("{occurred}{recorded}");
         assert_eq!(stamp(&both).as_deref(), Some("2026-01-02T00:00:00.000000Z"));
     }

@@ -95,10 +95,7 @@ mod tests {
     #[test]
     fn a_line_too_long_is_passed_over() {
         let line = |text: &str| Ok(text.to_owned());
-        assert_eq!(
-            all("12345\n123456\n1\n", 5),
-            [line("12345"), Err(()), line("1")]
-        );
+        assert_eq!(all("12345\n123456\n1\n", 5), [line("12345"), Err(()), line("1")]);
         assert_eq!(all("1\n1234567", 5), [line("1"), Err(())]);
     }
 }

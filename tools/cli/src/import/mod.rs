@@ -87,20 +87,11 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     };
     // Buffered in either case: the sync of a batch is asked for when the batch is written.
     let store = writing::open(folder, Durability::Buffered, true)?;
-    let stamps = args
-        .recorded_at
-        .then(|| Stamps::new(store.stats().recorded_last));
+    let stats = store.stats().map_err(|error| Failure::store(&error, folder))?;
+    let stamps = args.recorded_at.then(|| Stamps::new(stats.recorded_last));
     let batch = args.batch.map_or(BATCH_LINES_DEFAULT, NonZeroU64::get);
     let synced = args.durability == Survives::Sync;
-    let mut writer = Writer::new(
-        store,
-        folder,
-        synced,
-        batch,
-        stamps,
-        args.skip_bad,
-        progress,
-    );
+    let mut writer = Writer::new(store, folder, synced, batch, stamps, args.skip_bad, progress);
 
     let bytes_read = input.bytes_read();
     let feed = Feed::start(input)?;

@@ -17,11 +17,7 @@ pub(super) struct Stamps {
 
 impl Stamps {
     pub(super) fn new(newest_in_store: Option<Timestamp>) -> Self {
-        Self {
-            store: newest_in_store,
-            last: None,
-            now: moment::now(),
-        }
+        Self { store: newest_in_store, last: None, now: moment::now() }
     }
 
     /// The stamp for a line; where it cannot have one, why.
@@ -30,9 +26,9 @@ impl Stamps {
             return Err("neither `recorded_at` nor `occurred_at` to stamp it with".to_owned());
         };
         match (self.last, self.store) {
-            (Some(last), _) if stamp < last => Err(format!(
-                "its time {stamp} lies before that of the line before, {last}"
-            )),
+            (Some(last), _) if stamp < last => {
+                Err(format!("its time {stamp} lies before that of the line before, {last}"))
+            }
             (None, Some(newest)) if stamp < newest => Err(format!(
                 "its time {stamp} lies before the stamp of the store's newest event, {newest}"
             )),

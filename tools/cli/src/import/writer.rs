@@ -76,29 +76,18 @@ impl<'a> Writer<'a> {
     /// Takes the next line; acknowledges when it makes a batch full.
     pub(super) fn line(&mut self, numbered: Numbered) -> Result<(), Failure> {
         let Numbered { number, line } = numbered;
-        match line
-            .map_err(Refusal::Bad)
-            .and_then(|line| self.append(line))
-        {
+        match line.map_err(Refusal::Bad).and_then(|line| self.append(line)) {
             Ok(position) => {
                 self.events += 1;
                 self.first = self.first.or(Some(position));
-                self.last = Some(Mark {
-                    line: number,
-                    position,
-                });
-                if self.events.is_multiple_of(self.batch) {
-                    self.acknowledge()
-                } else {
-                    Ok(())
-                }
+                self.last = Some(Mark { line: number, position });
+                if self.events.is_multiple_of(self.batch) { self.acknowledge() } else { Ok(()) }
             }
             Err(Refusal::Bad(reason)) if self.skip_bad => {
                 self.bad += 1;
                 if self.bad <= BAD_LISTED_MAX {
                     let text = format!("line {number}: {reason}");
-                    self.progress
-                        .pause(|| messages::say(format_args!("skipped: {text}")));
+                    self.progress.pause(|| messages::say(format_args!("skipped: {text}")));
                 }
                 Ok(())
             }
@@ -141,9 +130,7 @@ impl<'a> Writer<'a> {
             return Ok(());
         };
         if self.synced {
-            self.store
-                .sync()
-                .map_err(|error| Failure::store(&error, self.folder))?;
+            self.store.sync().map_err(|error| Failure::store(&error, self.folder))?;
         }
         self.acknowledged = Some(mark);
         let text = format!("line {}, position {}", mark.line, mark.position);
@@ -156,11 +143,7 @@ impl<'a> Writer<'a> {
     }
 
     fn word(&self) -> &'static str {
-        if self.synced {
-            "acknowledged"
-        } else {
-            "written"
-        }
+        if self.synced { "acknowledged" } else { "written" }
     }
 
     /// Moves the progress bar.
@@ -171,24 +154,14 @@ impl<'a> Writer<'a> {
     /// Acknowledges the rest, closes the store, and sums up.
     pub(super) fn finish(mut self) -> Result<Exit, Failure> {
         self.acknowledge()?;
-        let Self {
-            store, progress, ..
-        } = self;
-        store
-            .close()
-            .map_err(|error| Failure::store(&error, self.folder))?;
+        let Self { store, progress, .. } = self;
+        store.close().map_err(|error| Failure::store(&error, self.folder))?;
         drop(progress);
         let time = self.begun.elapsed();
         if self.bad > 0 {
-            let more = if self.bad > BAD_LISTED_MAX {
-                "; the first 20 are listed above"
-            } else {
-                ""
-            };
-            messages::say(format_args!(
-                "skipped: {} in all{more}",
-                counted(self.bad, "bad line")
-            ));
+            let more =
+                if self.bad > BAD_LISTED_MAX { "; the first 20 are listed above" } else { "" };
+            messages::say(format_args!("skipped: {} in all{more}", counted(self.bad, "bad line")));
         }
         let range = match (self.first, self.last) {
             (Some(first), Some(last)) => format!(" at positions {first} to {}", last.position),
@@ -207,18 +180,13 @@ impl<'a> Writer<'a> {
     pub(super) fn give_up(mut self, failure: Failure, file: &str) -> Failure {
         // Where this fails too, the first failure is the cause; what was acknowledged holds.
         let settled = self.acknowledge();
-        let Self {
-            store, progress, ..
-        } = self;
+        let Self { store, progress, .. } = self;
         let closed = store.close();
         drop(progress);
         let kept = match self.acknowledged {
             None => "nothing was imported".to_owned(),
             Some(mark) => {
-                format!(
-                    "kept: everything up to line {}, position {}",
-                    mark.line, mark.position
-                )
+                format!("kept: everything up to line {}, position {}", mark.line, mark.position)
             }
         };
         let kept = match (settled, closed) {
