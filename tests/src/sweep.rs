@@ -13,7 +13,7 @@ use crate::images;
 use crate::model::{Append, Model};
 use crate::reader::Reader;
 use crate::workload::seeded;
-use crate::world::{BEGINNING, World};
+use crate::world::{BEGINNING, World, new_disk};
 
 /// A history and how much is tried of it.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Sweep {
     pub actions: Vec<Action>,
     /// The disk's nature.
     pub faults: Faults,
+    /// Whether even the folder above the store's is still to be made.
+    pub bare: bool,
     /// Most images after each crash.
     pub images: usize,
     /// Of so many images, one is crashed again at each operation of its reopening.
@@ -69,21 +71,26 @@ impl Sweep {
     /// # Errors
     /// The first broken promise, with the crash and the image that show it.
     pub fn run(&self) -> Check<Tally> {
-        let disk = FaultyFs::new(self.faults.clone());
+        let disk = self.disk();
+        let first = disk.operations() + 1;
         let whole = history::run(&disk, &self.actions)?;
         if let Some(error) = whole.failure {
             return Err(format!("without a crash: {error}"));
         }
         let mut tally = Tally::default();
         // One beyond the last operation: a crash after the end.
-        for number in 1..=disk.operations() + 1 {
+        for number in first..=disk.operations() + 1 {
             self.crash_at(number, &mut tally)?;
         }
         Ok(tally)
     }
 
+    fn disk(&self) -> FaultyFs {
+        if self.bare { FaultyFs::new(self.faults.clone()) } else { new_disk(self.faults.clone()) }
+    }
+
     fn crash_at(&self, number: u64, tally: &mut Tally) -> Check {
-        let disk = FaultyFs::new(self.faults.clone());
+        let disk = self.disk();
         disk.crash_at(number);
         let trace = history::run(&disk, &self.actions)
             .map_err(|error| format!("until a crash at operation {number}: {error}"))?;
@@ -127,9 +134,12 @@ impl Sweep {
             let mut durable = promise.trace.durable;
             match later(&disk, 1).open(durability) {
                 Ok(store) => {
-                    let head = promise.holds_for(&store)?;
+                    // An opening may succeed although its last, dispensable write met the crash.
+                    if !disk.has_crashed() {
+                        promise.holds_for(&store)?;
+                    }
                     if durability == Durability::Sync {
-                        durable = head;
+                        durable = store.position();
                     }
                 }
                 Err(_) if disk.has_crashed() => {}

@@ -5,13 +5,26 @@ use std::path::Path;
 use std::sync::Arc;
 
 use annals::{Durability, Options, ReadOnlyStore, Result, Store, Timestamp};
-use annals_env::{Clock, Env, Fs, ManualClock, ManualScheduler, Random, SeededRandom};
+use annals_env::{
+    Clock, Env, Faults, FaultyFs, Fs, ManualClock, ManualScheduler, Random, SeededRandom,
+};
 
 /// The folder of the store on a simulated disk.
 pub const STORE: &str = "/data/store";
 
 /// What the clock of a new world shows: 2026-01-01T00:00:00Z.
 pub const BEGINNING: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
+
+/// A new simulated disk on which the folder above the store's is durably there, as on any machine
+/// that has run for a while. Two operations are behind it.
+#[must_use]
+pub fn new_disk(faults: Faults) -> FaultyFs {
+    let disk = FaultyFs::new(faults);
+    let above = Path::new(STORE).parent().unwrap_or(Path::new("/"));
+    let made = disk.create_dir_all(above);
+    made.and_then(|()| disk.sync_dir(Path::new("/"))).unwrap_or_default();
+    disk
+}
 
 /// A machine with one store on it.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use annals::{
     AppendOptions, Durability, Error, ErrorKind, ExpectedVersion, NewEvent, Options, Position,
     ReadOnlyStore, Receipt, Result, Store, Timestamp,
 };
-use annals_env::{FaultyFs, LastChoices, MemoryFs, OperationKind};
+use annals_env::{Faults, LastChoices, MemoryFs, OperationKind};
 use annals_tests::check;
 use annals_tests::folder::Sample;
 use annals_tests::history;
@@ -16,7 +16,7 @@ use annals_tests::model::{Append, Model};
 use annals_tests::reader::collect;
 use annals_tests::segment_file;
 use annals_tests::workload::seeded;
-use annals_tests::world::{BEGINNING, STORE, World};
+use annals_tests::world::{BEGINNING, STORE, World, new_disk};
 
 const ANY: ExpectedVersion = ExpectedVersion::Any;
 const BOTH: [Durability; 2] = [Durability::Sync, Durability::Buffered];
@@ -335,7 +335,7 @@ fn a_disk_that_is_full_and_has_room_again() {
     for durability in BOTH {
         // Each capacity ends at another place of what the store writes.
         for extra in (0..80_000).step_by(1_777) {
-            let disk = FaultyFs::default();
+            let disk = new_disk(Faults::default());
             let world = World::new(disk.clone(), 1);
             let store = world.open(durability).unwrap();
             let (mut model, mut seeds) = (Model::new(), 0);
@@ -379,7 +379,7 @@ fn a_disk_that_is_full_and_has_room_again() {
 
 #[test]
 fn a_store_on_a_full_disk_is_opened() {
-    let disk = FaultyFs::default();
+    let disk = new_disk(Faults::default());
     let world = World::new(disk.clone(), 1);
     let store = world.open(Durability::Sync).unwrap();
     let (mut model, mut seeds) = (Model::new(), 0);
@@ -400,7 +400,7 @@ fn a_store_on_a_full_disk_is_opened() {
 
 #[test]
 fn a_failed_sync() {
-    let disk = FaultyFs::default();
+    let disk = new_disk(Faults::default());
     let world = World::new(disk.clone(), 1);
     let store = world.open(Durability::Sync).unwrap();
     let mut model = Model::new();
@@ -439,7 +439,7 @@ fn a_failed_sync() {
 
 #[test]
 fn a_failed_background_sync() {
-    let disk = FaultyFs::default();
+    let disk = new_disk(Faults::default());
     let world = World::new(disk.clone(), 1);
     let store = world.open(Durability::Buffered).unwrap();
     let mut model = Model::new();

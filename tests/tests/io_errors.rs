@@ -4,13 +4,13 @@
 use std::io;
 
 use annals::{Durability, ErrorKind, Position, Store};
-use annals_env::{FaultyFs, LastChoices, OperationKind};
+use annals_env::{Faults, FaultyFs, LastChoices, OperationKind};
 use annals_tests::check::{self, Check};
 use annals_tests::history;
 use annals_tests::model::{Append, Model};
 use annals_tests::sweep::SYNC_PAUSE;
 use annals_tests::workload::seeded;
-use annals_tests::world::World;
+use annals_tests::world::{World, new_disk};
 
 /// What is known of the commits tried while an operation failed.
 struct Tried {
@@ -102,7 +102,7 @@ fn is_kept(disk: FaultyFs, tried: &Tried, least: Position) -> Check {
 }
 
 fn fail_at(number: u64, kind: io::ErrorKind, durability: Durability) -> Check {
-    let disk = FaultyFs::default();
+    let disk = new_disk(Faults::default());
     disk.fail_at(number, kind);
     let tried = work(&disk, durability)?;
     let killed = disk.kill(&mut LastChoices);
@@ -116,7 +116,7 @@ fn fail_at(number: u64, kind: io::ErrorKind, durability: Durability) -> Check {
 
 fn fail_each(kind: io::ErrorKind) {
     for durability in [Durability::Sync, Durability::Buffered] {
-        let disk = FaultyFs::default();
+        let disk = new_disk(Faults::default());
         let tried = work(&disk, durability).unwrap();
         assert_eq!(tried.durable, tried.model.head(), "without a failure all is well");
         let operations = disk.operations();
@@ -143,7 +143,7 @@ fn each_operation_finds_the_disk_full_once() {
 /// An error while reading costs the answer, never the store.
 #[test]
 fn a_read_that_fails() {
-    let disk = FaultyFs::default();
+    let disk = new_disk(Faults::default());
     let world = World::new(disk.clone(), 1);
     let store = world.open(Durability::Sync).unwrap();
     let mut model = Model::new();
@@ -177,7 +177,7 @@ fn a_read_that_fails() {
 /// A store on a disk whose reads fail now and then is opened, or says why not.
 #[test]
 fn openings_whose_reads_fail() {
-    let disk = FaultyFs::default();
+    let disk = new_disk(Faults::default());
     let tried = work(&disk, Durability::Sync).unwrap();
     let (mut opened, mut refused) = (0, 0);
     for seed in 0..60 {

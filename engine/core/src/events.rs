@@ -40,15 +40,14 @@ impl Iterator for Events {
     type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Result<Event>> {
-        if self.left == 0 {
-            return None;
-        }
         let next = loop {
             match &mut self.state {
+                // Before the limit is looked at: a wrong argument is told of in any case.
                 State::Start(read) => match start(read) {
                     Ok(state) => self.state = state,
                     Err(error) => break Some(Err(error)),
                 },
+                _ if self.left == 0 => return None,
                 State::Forward(scan) => break scan.next().map(|event| event.map_err(Error::from)),
                 State::Backward(scan) => break scan.next().map(|event| event.map_err(Error::from)),
                 State::Stream(events) => break events.next(),
@@ -66,6 +65,18 @@ impl Iterator for Events {
 
 /// Resolves the bounds of `read` to a range of positions.
 fn start(read: &Read) -> Result<State> {
+    match &read.stream {
+        Some(stream) => limits::check_stream_name(stream)?,
+        None if read.from_version > Version::NONE => {
+            let message = "a version is an event's number in its stream: \
+                           read a stream from it, or all events from a position";
+            return Err(Invalid::Other(message.to_owned()).into());
+        }
+        None => {}
+    }
+    if read.limit == 0 {
+        return Ok(State::Ended);
+    }
     let view = &read.view;
     let reader = &view.source.reader;
     let mut from = read.from.max(Position::new(1));
@@ -76,25 +87,13 @@ fn start(read: &Read) -> Result<State> {
     if let Some(until) = read.until {
         to = to.min(reader.first_since(until, view.position)?.minus(1));
     }
-    let Some(stream) = &read.stream else {
-        if read.from_version > Version::NONE {
-            let message = "a version is an event's number in its stream: \
-                           read a stream from it, or all events from a position";
-            return Err(Invalid::Other(message.to_owned()).into());
+    Ok(match &read.stream {
+        _ if from > to => State::Ended,
+        Some(stream) => {
+            State::Stream(Box::new(StreamEvents::new(view, stream.clone(), read, from, to)))
         }
-        return Ok(if from > to {
-            State::Ended
-        } else if read.backward {
-            State::Backward(Box::new(reader.scan_back(to, from)))
-        } else {
-            State::Forward(Box::new(reader.scan(from, to)))
-        });
-    };
-    limits::check_stream_name(stream)?;
-    Ok(if from > to {
-        State::Ended
-    } else {
-        State::Stream(Box::new(StreamEvents::new(view, stream.clone(), read, from, to)))
+        None if read.backward => State::Backward(Box::new(reader.scan_back(to, from))),
+        None => State::Forward(Box::new(reader.scan(from, to))),
     })
 }
 

@@ -40,17 +40,36 @@ pub(crate) fn look(fs: &dyn Fs, root: &Path) -> Result<Folder> {
         }
         Err(error) => return Err(io_error(&format!("opening {}", root.display()), error)),
     };
-    if entries.iter().any(|entry| entry.name == LOG) {
+    if entries.iter().any(|entry| entry.name == LOG) && is_log(fs, root)? {
         return Ok(Folder::Store);
     }
     match entries.iter().find(|entry| !NAMES.contains(&entry.name.as_str())) {
         Some(other) => {
-            let why = format!("it has no {LOG} folder, but other things such as {}", other.name);
+            let why = format!("it has no log, but other things such as {}", other.name);
             Err(not_a_store(root, &why))
         }
         None if entries.is_empty() => Ok(Folder::Empty),
         None => Ok(Folder::Store),
     }
+}
+
+/// Whether the log folder is one of a store: it has a segment, or something of a segment.
+fn is_log(fs: &dyn Fs, root: &Path) -> Result<bool> {
+    let fail = |error| io_error(&format!("opening {}", root.join(LOG).display()), error);
+    let entries = match fs.list(&root.join(LOG)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Err(not_a_store(root, "its log is a file, and should be a folder"));
+        }
+        Err(error) => return Err(fail(error)),
+    };
+    if let Some(foreign) = entries.first()
+        && !entries.iter().any(|entry| annals_log::is_segment_name(&entry.name))
+    {
+        let why = format!("its log folder has no segment, but {}", foreign.name);
+        return Err(not_a_store(root, &why));
+    }
+    Ok(!entries.is_empty())
 }
 
 pub(crate) fn not_a_store(root: &Path, why: &str) -> Error {

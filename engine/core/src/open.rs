@@ -1,5 +1,6 @@
 //! Opening a store.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -86,9 +87,6 @@ fn lock(fs: &dyn Fs, root: &Path, create: bool) -> Result<Box<dyn FileLock>> {
         }
         let fail = |error| io_error(&format!("making {}", root.display()), error);
         fs.create_dir_all(root).map_err(fail)?;
-        if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            fs.sync_dir(parent).map_err(fail)?;
-        }
     }
     let path = lock_path(root);
     let fail = |error| io_error(&format!("locking {}", path.display()), error);
@@ -108,10 +106,26 @@ fn take_inventory(env: &Env, root: &Path, create: bool) -> Result<Inventory> {
         return Ok(inventory);
     }
     if create {
+        let fail = |error| io_error(&format!("making {}", root.display()), error);
+        sync_folders(fs, root).map_err(fail)?;
         annals_log::create(env, root)?;
     }
     Inventory::take(fs, root, Access::ReadWrite)?
         .ok_or_else(|| not_a_store(root, "its log has no segment"))
+}
+
+/// Makes the folders above the store survive a power cut: this opening made them, or one that was
+/// killed before it could sync them.
+fn sync_folders(fs: &dyn Fs, root: &Path) -> io::Result<()> {
+    for folder in root.ancestors().skip(1) {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        match fs.sync_dir(folder) {
+            // What we may not open was there before us.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
 }
 
 /// The index as it was saved. One that cannot be read is as good as none: the log has everything.

@@ -61,8 +61,9 @@ impl ReadOnlyStore {
         let recovered = inventory.recover(evidence)?;
         let reader = recovered.reader().clone();
         let mut damage = recovered.damage().to_vec();
-        let index = believe(saved, |covers| reader.knows(covers.epoch, covers.place), recovered.last())
-            .unwrap_or_else(|| MemoryIndex::new(store));
+        let index =
+            believe(saved, |covers| reader.knows(covers.epoch, covers.place), recovered.last())
+                .unwrap_or_else(|| MemoryIndex::new(store));
         let mut found = Vec::new();
         let head = recovered.head();
         catch_up(&reader, &index, head, Some(&mut found), &mut |_, _| {})?;

@@ -46,18 +46,11 @@ fn tell(index: &dyn Index, streams: &[&str]) {
     let mut position = index.covers();
     let entries = streams.iter().map(|&stream| {
         let version = versions.entry(stream).or_insert_with(|| {
-            index
-                .head(stream, Position::MAX)
-                .map_or(Version::NONE, |head| head.version)
+            index.head(stream, Position::MAX).map_or(Version::NONE, |head| head.version)
         });
         *version = version.plus(1);
         position = position.plus(1);
-        Entry {
-            position,
-            stream,
-            version: *version,
-            id: None,
-        }
+        Entry { position, stream, version: *version, id: None }
     });
     let entries: Vec<_> = entries.collect();
     index.apply(&mut entries.into_iter());
@@ -65,12 +58,7 @@ fn tell(index: &dyn Index, streams: &[&str]) {
 
 fn entry(position: u64, stream: &str, version: u64, id: Option<u128>) -> Entry<'_> {
     let (position, version) = (Position::new(position), Version::new(version));
-    Entry {
-        position,
-        stream,
-        version,
-        id: id.map(EventId::from_u128),
-    }
+    Entry { position, stream, version, id: id.map(EventId::from_u128) }
 }
 
 /// Version and position of the stream's head at `up_to`.
@@ -84,25 +72,13 @@ fn pair(head: StreamHead) -> (u64, u64) {
 
 fn forward(index: &dyn Index, stream: &str, from: u64, up_to: u64, limit: usize) -> Vec<u64> {
     let mut out = Vec::new();
-    index.positions(
-        stream,
-        Version::new(from),
-        Position::new(up_to),
-        limit,
-        &mut out,
-    );
+    index.positions(stream, Version::new(from), Position::new(up_to), limit, &mut out);
     out.into_iter().map(Position::get).collect()
 }
 
 fn back(index: &dyn Index, stream: &str, from: u64, up_to: u64, limit: usize) -> Vec<u64> {
     let mut out = Vec::new();
-    index.positions_back(
-        stream,
-        Version::new(from),
-        Position::new(up_to),
-        limit,
-        &mut out,
-    );
+    index.positions_back(stream, Version::new(from), Position::new(up_to), limit, &mut out);
     out.into_iter().map(Position::get).collect()
 }
 

@@ -45,12 +45,7 @@ impl MemoryIndex {
     }
 
     fn from_state(store: StoreId, state: State) -> Self {
-        Self {
-            store,
-            state: RwLock::new(state),
-            listing: Listing::new(),
-            saving: Mutex::new(()),
-        }
+        Self { store, state: RwLock::new(state), listing: Listing::new(), saving: Mutex::new(()) }
     }
 }
 
@@ -128,11 +123,7 @@ impl Index for MemoryIndex {
     }
 
     fn find_id(&self, id: EventId, out: &mut Vec<Position>) {
-        let begin = out.len();
         out.extend(self.state.read().ids.find(id).map(Position::new));
-        if let Some(found) = out.get_mut(begin..) {
-            found.sort_unstable();
-        }
     }
 
     fn streams(
@@ -143,8 +134,7 @@ impl Index for MemoryIndex {
         limit: usize,
         out: &mut Vec<(String, StreamHead)>,
     ) {
-        self.listing
-            .list(&self.state, filter, after, up_to.get(), limit, out);
+        self.listing.list(&self.state, filter, after, up_to.get(), limit, out);
     }
 
     fn memory_bytes(&self) -> u64 {

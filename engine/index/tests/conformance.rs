@@ -1,4 +1,5 @@
 //! The memory backend answers as every backend must, also through its image.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::path::Path;
 
@@ -91,5 +92,8 @@ impl Index for Reloaded {
 
     fn stream_count(&self) -> u64 {
         self.now.read().stream_count()
+    }
+    fn memory_bytes(&self) -> u64 {
+        self.now.read().memory_bytes()
     }
 }

@@ -48,5 +48,6 @@ pub use lookup::EventCursor;
 pub use reader::LogReader;
 pub use recovery::{Inventory, Recovered};
 pub use scan::Scan;
+pub use segment::is_segment_name;
 pub use verify::Verified;
 pub use writer::{Appended, Log, LogGuard, LogOptions, Publish, Settled, SyncMode, create};

@@ -204,6 +204,11 @@ impl LogReader {
         Some((Arc::clone(segment), last))
     }
 
+    /// The first event that the first segment can hold.
+    pub(crate) fn first_event(&self) -> Option<Position> {
+        self.shared.segments.load().first().map(|segment| segment.first_event())
+    }
+
     /// The number of the epoch that was current before `place`.
     pub(crate) fn epoch_before(&self, place: Place) -> u32 {
         let epochs = self.shared.epochs.load();

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use annals_types::Position;
 
+use crate::Damage;
 use crate::error::{LogError, Result};
 use crate::format::event::Event;
 use crate::frames::{Frame, FrameRecord, FrameRecords, find_frame, read_frame};
 use crate::lookup::EventCursor;
 use crate::reader::LogReader;
-use crate::segment::{FRAMES_START, Segment};
+use crate::segment::{FRAMES_START, LOG_FOLDER, Segment};
 use crate::window::{Stride, Window};
 
 /// The events of a range of positions, in order. A damaged stretch gives one error that names it,
@@ -49,7 +50,7 @@ impl Scan {
                 return Ok(None);
             }
             let Some(spot) = &mut self.at else {
-                self.at = Some(Spot::find(&self.reader, self.next)?);
+                self.enter_segment()?;
                 continue;
             };
             if spot.last.is_some_and(|last| self.next > last) {
@@ -109,6 +110,26 @@ impl Scan {
                 None => spot.records = None,
             }
         }
+    }
+
+    /// Goes to where the next event stands. Where no segment holds it, says so once for all the
+    /// events that are missing with it.
+    fn enter_segment(&mut self) -> Result<()> {
+        if self.reader.segment_of(self.next).is_some() {
+            self.at = Some(Spot::find(&self.reader, self.next)?);
+            return Ok(());
+        }
+        let first = self.reader.first_event().unwrap_or(Position::MAX);
+        let last = first.minus(1).min(self.to);
+        let lost = (self.next, last);
+        self.next = last.plus(1);
+        Err(LogError::Damaged(Damage {
+            segment: LOG_FOLDER.to_owned(),
+            offset: 0,
+            bytes: 0,
+            positions: Some(lost),
+            what: "a segment is missing".to_owned(),
+        }))
     }
 
     /// No frame begins where the scan stands, although events are to come: goes to the next frame

@@ -50,6 +50,12 @@ pub(crate) fn parse_file_name(name: &str) -> Option<(Place, u32)> {
     (name == file_name(first, generation)).then_some((first, generation))
 }
 
+/// Whether a file of this name in a log folder is a segment, or one that is being made.
+#[must_use]
+pub fn is_segment_name(name: &str) -> bool {
+    parse_file_name(name.strip_suffix(TEMPORARY_SUFFIX).unwrap_or(name)).is_some()
+}
+
 pub(crate) fn path_of(root: &Path, name: &str) -> PathBuf {
     root.join(name)
 }
@@ -160,7 +166,7 @@ pub(crate) fn write_zeros(file: &dyn File, from: u64, to: u64) -> io::Result<()>
 pub(crate) enum Footer {
     /// A trailer that is whole, and all that it promises.
     Sealed(Summary, OffsetTable),
-    /// No trailer: the segment was never sealed.
+    /// No trailer, or half of one: the segment was never sealed to the end.
     None,
     /// A trailer, but not whole, or not what it promises.
     Damaged(Damage),
@@ -175,9 +181,6 @@ pub(crate) fn read_footer(name: &str, file: &dyn File, header: &SegmentHeader) -
     };
     let mut bytes = [0; TRAILER_BYTES];
     file.read_exact_at(&mut bytes, at).map_err(fail)?;
-    if bytes == [0; TRAILER_BYTES] {
-        return Ok(Footer::None);
-    }
     let damaged = |offset: u64, what: &str| {
         Footer::Damaged(Damage {
             segment: name.to_owned(),
@@ -188,6 +191,9 @@ pub(crate) fn read_footer(name: &str, file: &dyn File, header: &SegmentHeader) -
         })
     };
     let Some(trailer) = Trailer::decode(&bytes, header.salt, at) else {
+        if Trailer::is_unfinished(&bytes, header.salt, at) {
+            return Ok(Footer::None);
+        }
         return Ok(damaged(at, "the trailer of the footer is damaged"));
     };
     let summary_at = at.checked_sub(u64::from(trailer.summary_length));

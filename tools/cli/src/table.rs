@@ -55,7 +55,7 @@ impl Table {
     /// Adds a row, with a cell for each column.
     pub(crate) fn row(&mut self, out: &mut Output, cells: Vec<String>) -> Result<(), Failure> {
         match &self.widths {
-            Some(widths) => self.write(out, widths, &cells),
+            Some(widths) => out.line(&self.line(widths, &cells)),
             None => {
                 self.waiting.push(cells);
                 if self.waiting.len() < ROWS_SEEN { Ok(()) } else { self.begin(out) }
@@ -79,15 +79,14 @@ impl Table {
             self.fit(&mut widths, terminal);
         }
         let titles: Vec<String> = self.columns.iter().map(|c| c.title.to_owned()).collect();
+        let titles = self.line(&widths, &titles);
         if out.is_styled() {
-            out.write(HEAD.render().to_string().as_bytes())?;
-            self.write(out, &widths, &titles)?;
-            out.write(HEAD.render_reset().to_string().as_bytes())?;
+            out.line(&format!("{HEAD}{titles}{HEAD:#}"))?;
         } else {
-            self.write(out, &widths, &titles)?;
+            out.line(&titles)?;
         }
         for row in std::mem::take(&mut self.waiting) {
-            self.write(out, &widths, &row)?;
+            out.line(&self.line(&widths, &row))?;
         }
         self.widths = Some(widths);
         Ok(())
@@ -106,7 +105,8 @@ impl Table {
         *last = terminal.saturating_sub(used).max(LAST_WIDTH_MIN);
     }
 
-    fn write(&self, out: &mut Output, widths: &[usize], cells: &[String]) -> Result<(), Failure> {
+    /// A row as a line.
+    fn line(&self, widths: &[usize], cells: &[String]) -> String {
         let mut line = String::new();
         for ((column, width), cell) in self.columns.iter().zip(widths).zip(cells) {
             if !line.is_empty() {
@@ -126,7 +126,8 @@ impl Table {
                 line.push_str(&padding);
             }
         }
-        out.line(line.trim_end())
+        line.truncate(line.trim_end().len());
+        line
     }
 }
 

@@ -14,10 +14,7 @@ pub fn assert_same(one: &dyn Index, other: &dyn Index, at: &[Position], limits: 
     for &up_to in at {
         let listed = assert_same_listing(one, other, &StreamFilter::All, up_to, limits);
         for name in &listed {
-            let cut = name
-                .char_indices()
-                .nth(name.chars().count() / 2)
-                .map_or(0, |(at, _)| at);
+            let cut = name.char_indices().nth(name.chars().count() / 2).map_or(0, |(at, _)| at);
             for filter in [
                 StreamFilter::Category(category(name).to_owned()),
                 StreamFilter::Category(name.clone()),
@@ -46,18 +43,10 @@ fn assert_same_listing(
                 index.streams(filter, after, up_to, *limit, &mut out);
                 out
             };
-            assert_eq!(
-                page(one),
-                page(other),
-                "{filter:?} after {after:?} at {up_to}"
-            );
+            assert_eq!(page(one), page(other), "{filter:?} after {after:?} at {up_to}");
         }
     }
-    assert_eq!(
-        all,
-        names(other, filter, None, up_to.get(), usize::MAX),
-        "{filter:?} at {up_to}"
-    );
+    assert_eq!(all, names(other, filter, None, up_to.get(), usize::MAX), "{filter:?} at {up_to}");
     all
 }
 
@@ -72,12 +61,7 @@ fn assert_same_stream(
     assert_eq!(head, other.head(name, up_to).map(pair), "{name} at {up_to}");
     let newest = head.map_or(0, |(version, _)| version);
     let few = (0..=newest.saturating_add(1)).take(20);
-    let ends = [
-        newest / 2,
-        newest.saturating_sub(1),
-        newest,
-        Version::MAX.get(),
-    ];
+    let ends = [newest / 2, newest.saturating_sub(1), newest, Version::MAX.get()];
     for from in few.chain(ends) {
         for limit in limits {
             for read in [forward, back] {
@@ -85,10 +69,7 @@ fn assert_same_stream(
                     read(one, name, from, up_to.get(), *limit),
                     read(other, name, from, up_to.get(), *limit),
                 );
-                assert_eq!(
-                    answers.0, answers.1,
-                    "{name} from {from} at {up_to}, {limit} of it"
-                );
+                assert_eq!(answers.0, answers.1, "{name} from {from} at {up_to}, {limit} of it");
             }
         }
     }

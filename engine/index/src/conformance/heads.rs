@@ -10,11 +10,7 @@ pub(super) fn check(make: &dyn Fn() -> Box<dyn Index>) {
 
 fn a_head_is_the_newest_event_up_to_a_position(make: &dyn Fn() -> Box<dyn Index>) {
     let index = told(make, &["a", "b", "a", "a", "c", "a"]);
-    let heads = |stream| {
-        (0..8)
-            .map(|at| head(&*index, stream, at))
-            .collect::<Vec<_>>()
-    };
+    let heads = |stream| (0..8).map(|at| head(&*index, stream, at)).collect::<Vec<_>>();
     let (one, two, three, four) = (Some((1, 1)), Some((2, 3)), Some((3, 4)), Some((4, 6)));
     assert_eq!(heads("a"), [None, one, one, two, three, three, four, four]);
     let b = Some((1, 2));

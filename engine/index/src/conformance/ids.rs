@@ -21,24 +21,13 @@ fn an_id_leads_to_its_event(make: &dyn Fn() -> Box<dyn Index>) {
             assert!(found(&*index, id(n)).contains(&n));
         }
     }
-    let strangers = (1..=1000)
-        .filter(|n| !found(&*index, (*n << 100) | 1).is_empty())
-        .count();
-    assert!(
-        strangers < 10,
-        "{strangers} of 1000 ids that nobody used were found"
-    );
+    let strangers = (1..=1000).filter(|n| !found(&*index, (*n << 100) | 1).is_empty()).count();
+    assert!(strangers < 10, "{strangers} of 1000 ids that nobody used were found");
 }
 
 fn an_id_that_was_used_again_leads_to_both(make: &dyn Fn() -> Box<dyn Index>) {
     let index = make();
-    let events = [
-        (1, Some(9)),
-        (2, Some(8)),
-        (3, Some(9)),
-        (4, None),
-        (5, Some(9)),
-    ];
+    let events = [(1, Some(9)), (2, Some(8)), (3, Some(9)), (4, None), (5, Some(9))];
     index.apply(&mut events.into_iter().map(|(n, id)| entry(n, "a", n, id)));
     assert_eq!(found(&*index, 9), [1, 3, 5]);
     let mut out = vec![Position::new(77)];

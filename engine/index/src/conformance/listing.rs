@@ -24,12 +24,7 @@ pub(super) fn check(make: &dyn Fn() -> Box<dyn Index>) {
 /// All of [`NAMES`], neither in order nor in its reverse.
 fn shuffled() -> Vec<&'static str> {
     let (first, second) = NAMES.split_at(NAMES.len() / 2);
-    first
-        .iter()
-        .rev()
-        .zip(second)
-        .flat_map(|(one, other)| [*other, *one])
-        .collect()
+    first.iter().rev().zip(second).flat_map(|(one, other)| [*other, *one]).collect()
 }
 
 fn list(index: &dyn Index, filter: &StreamFilter) -> Vec<String> {
@@ -65,12 +60,7 @@ fn by_prefix(make: &dyn Fn() -> Box<dyn Index>) {
     let of = |prefix: &str| list(&*index, &StreamFilter::Prefix(prefix.to_owned()));
     assert_eq!(of(""), NAMES);
     assert_eq!(of("a-1"), ["a-1", "a-1-", "a-1-x", "a-10"]);
-    assert_eq!(
-        of("order"),
-        [
-            "order", "order!x", "order-", "order-1", "order.1", "orders-1"
-        ]
-    );
+    assert_eq!(of("order"), ["order", "order!x", "order-", "order-1", "order.1", "orders-1"]);
     assert_eq!(of("日"), ["日本-1"]);
     for nobody in ["b", "order-1-", "zzz", "\u{10ffff}"] {
         assert_eq!(of(nobody), Vec::<String>::new(), "{nobody}");
@@ -80,11 +70,7 @@ fn by_prefix(make: &dyn Fn() -> Box<dyn Index>) {
 fn page_by_page(make: &dyn Fn() -> Box<dyn Index>) {
     let index = told(make, &shuffled());
     let category = StreamFilter::Category("a".to_owned());
-    for filter in [
-        StreamFilter::All,
-        StreamFilter::Prefix("order".to_owned()),
-        category,
-    ] {
+    for filter in [StreamFilter::All, StreamFilter::Prefix("order".to_owned()), category] {
         let all = list(&*index, &filter);
         for limit in 1..=all.len() + 1 {
             let mut pages: Vec<String> = Vec::new();
@@ -101,65 +87,33 @@ fn page_by_page(make: &dyn Fn() -> Box<dyn Index>) {
         }
     }
     let all = StreamFilter::All;
-    assert_eq!(
-        names(&*index, &all, None, u64::MAX, 0),
-        Vec::<String>::new()
-    );
-    assert_eq!(
-        names(&*index, &all, Some("order!z"), u64::MAX, 2),
-        ["order-", "order-1"]
-    );
-    assert_eq!(
-        names(&*index, &all, Some("\u{10ffff}"), u64::MAX, 2),
-        Vec::<String>::new()
-    );
+    assert_eq!(names(&*index, &all, None, u64::MAX, 0), Vec::<String>::new());
+    assert_eq!(names(&*index, &all, Some("order!z"), u64::MAX, 2), ["order-", "order-1"]);
+    assert_eq!(names(&*index, &all, Some("\u{10ffff}"), u64::MAX, 2), Vec::<String>::new());
     let orders = StreamFilter::Category("order".to_owned());
     assert_eq!(names(&*index, &orders, Some("a"), u64::MAX, 1), ["order"]);
-    assert_eq!(
-        names(&*index, &orders, Some("order!z"), u64::MAX, 9),
-        ["order-", "order-1"]
-    );
-    assert_eq!(
-        names(&*index, &orders, Some("p"), u64::MAX, 9),
-        Vec::<String>::new()
-    );
+    assert_eq!(names(&*index, &orders, Some("order!z"), u64::MAX, 9), ["order-", "order-1"]);
+    assert_eq!(names(&*index, &orders, Some("p"), u64::MAX, 9), Vec::<String>::new());
 }
 
 fn at_an_older_position(make: &dyn Fn() -> Box<dyn Index>) {
     let index = told(make, &["b", "a", "b", "c", "a"]);
     let listed = |up_to| {
         let mut out = Vec::new();
-        index.streams(
-            &StreamFilter::All,
-            None,
-            Position::new(up_to),
-            usize::MAX,
-            &mut out,
-        );
-        out.into_iter()
-            .map(|(name, head)| (name, pair(head)))
-            .collect::<Vec<_>>()
+        index.streams(&StreamFilter::All, None, Position::new(up_to), usize::MAX, &mut out);
+        out.into_iter().map(|(name, head)| (name, pair(head))).collect::<Vec<_>>()
     };
     let expected = |streams: &[(&str, (u64, u64))]| {
-        streams
-            .iter()
-            .map(|(name, head)| ((*name).to_owned(), *head))
-            .collect::<Vec<_>>()
+        streams.iter().map(|(name, head)| ((*name).to_owned(), *head)).collect::<Vec<_>>()
     };
     assert_eq!(listed(0), []);
     assert_eq!(listed(1), expected(&[("b", (1, 1))]));
     assert_eq!(listed(2), expected(&[("a", (1, 2)), ("b", (1, 1))]));
     assert_eq!(listed(3), expected(&[("a", (1, 2)), ("b", (2, 3))]));
-    assert_eq!(
-        listed(9),
-        expected(&[("a", (2, 5)), ("b", (2, 3)), ("c", (1, 4))])
-    );
+    assert_eq!(listed(9), expected(&[("a", (2, 5)), ("b", (2, 3)), ("c", (1, 4))]));
     // What comes later does not change it.
     tell(&*index, &["0", "bb", "c", "d"]);
-    assert_eq!(
-        listed(5),
-        expected(&[("a", (2, 5)), ("b", (2, 3)), ("c", (1, 4))])
-    );
+    assert_eq!(listed(5), expected(&[("a", (2, 5)), ("b", (2, 3)), ("c", (1, 4))]));
     assert_eq!(names(&*index, &StreamFilter::All, None, 3, 1), ["a"]);
 }
 
@@ -169,20 +123,11 @@ fn what_is_in_the_list_stays_there(make: &dyn Fn() -> Box<dyn Index>) {
     for _ in 0..2 {
         index.streams(&StreamFilter::All, None, Position::MAX, 1, &mut out);
     }
-    assert_eq!(
-        out.iter()
-            .map(|(name, _)| name.as_str())
-            .collect::<Vec<_>>(),
-        ["a", "a"]
-    );
+    assert_eq!(out.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "a"]);
 }
 
 fn all_of_it_like_the_model(make: &dyn Fn() -> Box<dyn Index>) {
-    let story: Vec<_> = shuffled()
-        .into_iter()
-        .chain(NAMES)
-        .chain(shuffled())
-        .collect();
+    let story: Vec<_> = shuffled().into_iter().chain(NAMES).chain(shuffled()).collect();
     let (index, model) = (told(make, &story), Model::new());
     tell(&model, &story);
     let at = [0, 1, 7, 20, 33, 60].map(Position::new);

@@ -60,11 +60,7 @@ fn the_highest_numbers_are_numbers(make: &dyn Fn() -> Box<dyn Index>) {
     let index = make();
     let last = u64::MAX;
     index.apply(
-        &mut [
-            entry(1 << 60, "a", last - 1, None),
-            entry(last, "a", last, None),
-        ]
-        .into_iter(),
+        &mut [entry(1 << 60, "a", last - 1, None), entry(last, "a", last, None)].into_iter(),
     );
     assert_eq!(head(&*index, "a", last), Some((last, last)));
     assert_eq!(head(&*index, "a", last - 1), Some((last - 1, 1 << 60)));

@@ -35,13 +35,7 @@ impl Index for Model {
 
     fn apply(&self, entries: &mut dyn Iterator<Item = Entry<'_>>) {
         let mut state = self.state.lock();
-        for Entry {
-            position,
-            stream,
-            version,
-            id,
-        } in entries
-        {
+        for Entry { position, stream, version, id } in entries {
             if position <= state.covers {
                 continue;
             }
@@ -50,11 +44,7 @@ impl Index for Model {
                 return;
             }
             let event = StreamHead { version, position };
-            state
-                .streams
-                .entry(stream.to_owned())
-                .or_default()
-                .push(event);
+            state.streams.entry(stream.to_owned()).or_default().push(event);
             if let Some(id) = id {
                 state.ids.entry(id).or_default().push(position);
             }
@@ -131,9 +121,6 @@ impl Index for Model {
 impl State {
     fn head(&self, stream: &str, up_to: Position) -> Option<StreamHead> {
         let events = self.streams.get(stream)?;
-        events
-            .iter()
-            .rfind(|event| event.position <= up_to)
-            .copied()
+        events.iter().rfind(|event| event.position <= up_to).copied()
     }
 }

@@ -22,10 +22,7 @@ fn an_empty_index_answers_nothing(make: &dyn Fn() -> Box<dyn Index>) {
     assert_eq!(back(&*index, "order-1", u64::MAX, u64::MAX, usize::MAX), []);
     assert_eq!(found(&*index, 7), []);
     let all = StreamFilter::All;
-    assert_eq!(
-        names(&*index, &all, None, u64::MAX, usize::MAX),
-        Vec::<String>::new()
-    );
+    assert_eq!(names(&*index, &all, None, u64::MAX, usize::MAX), Vec::<String>::new());
 }
 
 fn applying_again_changes_nothing(make: &dyn Fn() -> Box<dyn Index>) {
@@ -48,19 +45,12 @@ fn applying_again_changes_nothing(make: &dyn Fn() -> Box<dyn Index>) {
 }
 
 fn batches_of_any_size_are_the_same(make: &dyn Fn() -> Box<dyn Index>) {
-    let streams: Vec<_> = (0..1500)
-        .map(|n: usize| format!("s-{}", n * n % 37))
-        .collect();
+    let streams: Vec<_> = (0..1500).map(|n: usize| format!("s-{}", n * n % 37)).collect();
     let streams: Vec<_> = streams.iter().map(String::as_str).collect();
     let at_once = told(make, &streams);
     let model = Model::new();
     tell(&model, &streams);
-    assert_same(
-        &*at_once,
-        &model,
-        &[Position::new(700), Position::MAX],
-        &[3, usize::MAX],
-    );
+    assert_same(&*at_once, &model, &[Position::new(700), Position::MAX], &[3, usize::MAX]);
     for size in [1, 2, 255, 256, 257] {
         let piecewise = make();
         for streams in streams.chunks(size) {
@@ -71,11 +61,7 @@ fn batches_of_any_size_are_the_same(make: &dyn Fn() -> Box<dyn Index>) {
 }
 
 fn what_is_out_of_order_ends_the_call(make: &dyn Fn() -> Box<dyn Index>) {
-    for wrong in [
-        entry(3, "a", 1, None),
-        entry(3, "a", 0, None),
-        entry(3, "c", 0, None),
-    ] {
+    for wrong in [entry(3, "a", 1, None), entry(3, "a", 0, None), entry(3, "c", 0, None)] {
         let index = told(make, &["a", "b"]);
         index.apply(&mut [wrong, entry(4, "b", 2, None)].into_iter());
         assert_eq!(index.covers(), Position::new(2));

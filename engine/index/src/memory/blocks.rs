@@ -11,10 +11,7 @@ pub(super) struct Blocks<T> {
 
 impl<T> Blocks<T> {
     pub(super) const fn new() -> Self {
-        Self {
-            blocks: Vec::new(),
-            count: 0,
-        }
+        Self { blocks: Vec::new(), count: 0 }
     }
 
     /// How many items there are; each has a number below it.
@@ -26,11 +23,7 @@ impl<T> Blocks<T> {
     pub(super) fn push(&mut self, item: T) -> Option<u32> {
         let number = self.count;
         let count = number.checked_add(1)?;
-        if self
-            .blocks
-            .last()
-            .is_none_or(|block| block.len() == BLOCK_ITEMS)
-        {
+        if self.blocks.last().is_none_or(|block| block.len() == BLOCK_ITEMS) {
             self.blocks.push(Vec::with_capacity(BLOCK_ITEMS));
         }
         self.blocks.last_mut()?.push(item);
@@ -40,16 +33,12 @@ impl<T> Blocks<T> {
 
     pub(super) fn get(&self, number: u32) -> Option<&T> {
         let number = number as usize;
-        self.blocks
-            .get(number / BLOCK_ITEMS)?
-            .get(number % BLOCK_ITEMS)
+        self.blocks.get(number / BLOCK_ITEMS)?.get(number % BLOCK_ITEMS)
     }
 
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         let number = number as usize;
-        self.blocks
-            .get_mut(number / BLOCK_ITEMS)?
-            .get_mut(number % BLOCK_ITEMS)
+        self.blocks.get_mut(number / BLOCK_ITEMS)?.get_mut(number % BLOCK_ITEMS)
     }
 
     /// How many items at the front are as `holds` says, where none is behind the first that is not.

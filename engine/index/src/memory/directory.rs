@@ -22,12 +22,7 @@ pub(super) struct Directory {
 
 impl Directory {
     pub(super) fn new(hasher: SipHasher13) -> Self {
-        Self {
-            hasher,
-            names: Names::new(),
-            streams: Blocks::new(),
-            by_name: Table::new(),
-        }
+        Self { hasher, names: Names::new(), streams: Blocks::new(), by_name: Table::new() }
     }
 
     pub(super) const fn count(&self) -> u32 {
@@ -36,14 +31,12 @@ impl Directory {
 
     /// How many streams had begun at `up_to`; theirs are the lowest numbers.
     pub(super) fn count_at(&self, up_to: u64) -> u32 {
-        self.streams
-            .partition_point(|stream| stream.chain.first() <= up_to)
+        self.streams.partition_point(|stream| stream.chain.first() <= up_to)
     }
 
     pub(super) fn find(&self, name: &str) -> Option<u32> {
         let hash = self.hasher.hash(name.as_bytes());
-        self.by_name
-            .find(hash, |number| self.name(number) == Some(name))
+        self.by_name.find(hash, |number| self.name(number) == Some(name))
     }
 
     /// Adds a stream that is not there yet. `None`: it does not fit.

@@ -29,10 +29,7 @@ pub(super) struct Listing {
 
 impl Listing {
     pub(super) fn new() -> Self {
-        Self {
-            sorted: Mutex::new(Arc::new([])),
-            sorting: Mutex::new(()),
-        }
+        Self { sorted: Mutex::new(Arc::new([])), sorting: Mutex::new(()) }
     }
 
     /// See [`Index::streams`](crate::Index::streams).

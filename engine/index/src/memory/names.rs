@@ -33,18 +33,12 @@ impl Names {
         let last = self.blocks.last_mut()?;
         let start = u16::try_from(last.len()).ok()?;
         last.push_str(text);
-        Some(Name {
-            block,
-            start,
-            bytes,
-        })
+        Some(Name { block, start, bytes })
     }
 
     pub(super) fn get(&self, name: Name) -> Option<&str> {
         let start = usize::from(name.start);
-        self.blocks
-            .get(name.block as usize)?
-            .get(start..start + usize::from(name.bytes))
+        self.blocks.get(name.block as usize)?.get(start..start + usize::from(name.bytes))
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -60,9 +54,7 @@ mod tests {
     fn names_of_every_length_come_back() {
         let mut names = Names::new();
         let long = "é".repeat(40_000);
-        let kept: Vec<_> = (0..2000)
-            .map(|n| long.get(..(n * 26) & !1).unwrap())
-            .collect();
+        let kept: Vec<_> = (0..2000).map(|n| long.get(..(n * 26) & !1).unwrap()).collect();
         let places: Vec<_> = kept.iter().map(|text| names.push(text).unwrap()).collect();
         for (text, place) in kept.iter().zip(places) {
             assert_eq!(names.get(place), Some(*text));

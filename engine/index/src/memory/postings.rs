@@ -41,10 +41,7 @@ impl Chain {
 
     /// Its first event, where that is version 1.
     const fn only(&self) -> StreamHead {
-        StreamHead {
-            version: Version::new(1),
-            position: Position::new(self.first),
-        }
+        StreamHead { version: Version::new(1), position: Position::new(self.first) }
     }
 }
 
@@ -72,10 +69,7 @@ struct Chunk {
 impl Chunk {
     fn end(&self) -> StreamHead {
         let version = self.first_version + u64::from(self.count - 1);
-        StreamHead {
-            version: Version::new(version),
-            position: Position::new(self.last),
-        }
+        StreamHead { version: Version::new(version), position: Position::new(self.last) }
     }
 }
 
@@ -120,19 +114,12 @@ pub(super) struct Postings {
 
 impl Postings {
     pub(super) const fn new() -> Self {
-        Self {
-            chunks: Blocks::new(),
-            arena: Arena::new(),
-        }
+        Self { chunks: Blocks::new(), arena: Arena::new() }
     }
 
     /// Begins a chain with its first event. `None`: version 0, or it does not fit.
     pub(super) fn start(&mut self, version: u64, position: u64) -> Option<Chain> {
-        let mut chain = Chain {
-            first: position,
-            first_chunk: None,
-            last_chunk: None,
-        };
+        let mut chain = Chain { first: position, first_chunk: None, last_chunk: None };
         match version {
             0 => return None,
             1 => (),
@@ -220,12 +207,7 @@ impl Postings {
         let number = self.first_chunk_where(chain, nearer, |chunk| chunk.last > up_to)?;
         let run = self.run(chain, Part::Chunk(number))?;
         let first_version = run.first_version;
-        match run
-            .positions()
-            .take_while(|at| *at <= up_to)
-            .enumerate()
-            .last()
-        {
+        match run.positions().take_while(|at| *at <= up_to).enumerate().last() {
             Some((steps, position)) => Some(StreamHead {
                 version: Version::new(first_version + steps as u64),
                 position: Position::new(position),
@@ -239,9 +221,7 @@ impl Postings {
 
     /// The newest event.
     fn newest(&self, chain: &Chain) -> Option<StreamHead> {
-        chain
-            .last_chunk
-            .map_or(Some(chain.only()), |last| Some(self.chunk(last)?.end()))
+        chain.last_chunk.map_or(Some(chain.only()), |last| Some(self.chunk(last)?.end()))
     }
 
     /// The first part with an event of this version or a later one.
@@ -250,14 +230,9 @@ impl Postings {
             return self.first_part(chain);
         }
         let newest = self.newest(chain)?.version.get();
-        let nearer = if version < newest / 2 {
-            End::First
-        } else {
-            End::Last
-        };
+        let nearer = if version < newest / 2 { End::First } else { End::Last };
         let behind = |chunk: &Chunk| chunk.end().version.get() >= version;
-        self.first_chunk_where(chain, nearer, behind)
-            .map(Part::Chunk)
+        self.first_chunk_where(chain, nearer, behind).map(Part::Chunk)
     }
 
     /// The first chunk that is as `holds` says; all chunks behind it must be so too.

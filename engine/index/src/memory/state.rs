@@ -80,8 +80,7 @@ impl State {
 
     /// Where a walk begins that wants the event with this version, or the first behind it.
     pub(super) fn part_from(&self, number: u32, version: u64) -> Option<Part> {
-        self.postings
-            .part_from(self.directory.chain(number)?, version)
+        self.postings.part_from(self.directory.chain(number)?, version)
     }
 
     /// Appends the positions from version `from` on to `out`, until it has `end` of them or the
@@ -129,15 +128,11 @@ impl State {
             }
             let run = self.postings.run(chain, part)?;
             // How many of the run are not behind `from`.
-            let steps = from
-                .checked_sub(run.first_version)
-                .map_or(0, |steps| steps.saturating_add(1));
+            let steps =
+                from.checked_sub(run.first_version).map_or(0, |steps| steps.saturating_add(1));
             let there = usize::try_from(steps).unwrap_or(usize::MAX).min(run.count);
             let begin = out.len();
-            let positions = run
-                .positions()
-                .take(there)
-                .skip(there.saturating_sub(wanted));
+            let positions = run.positions().take(there).skip(there.saturating_sub(wanted));
             out.extend(positions.map(Position::new));
             out.get_mut(begin..)?.reverse();
             part = self.postings.before(part)?;

@@ -1,12 +1,16 @@
 //! Numbers by hash, in many small tables: each grows on its own, so that no append waits for
 //! millions of entries to find their new places.
 
-use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 const SHARDS: usize = 64;
 
 /// Numbers by the hash of what they stand for; the thing itself is kept elsewhere.
 pub(super) struct Table {
+    /// Hashes come from images too. Who writes one must not know which of them crowd one place.
+    places: DefaultHashBuilder,
     shards: Vec<HashTable<Slot>>,
 }
 
@@ -19,33 +23,29 @@ struct Slot {
 
 impl Table {
     pub(super) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| HashTable::new()).collect() }
+        let shards = (0..SHARDS).map(|_| HashTable::new()).collect();
+        Self { places: DefaultHashBuilder::default(), shards }
     }
 
     /// The number under `hash` that `is_it` says yes to.
     pub(super) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        let (shard, tag) = split(hash);
-        let slot = self
-            .shards
-            .get(shard)?
-            .find(spread(tag), |slot| slot.tag == tag && is_it(slot.number))?;
+        let tag = self.tag(hash);
+        let shard = self.shards.get(shard(hash))?;
+        let slot = shard.find(place(tag), |slot| slot.tag == tag && is_it(slot.number))?;
         Some(slot.number)
     }
 
-    /// All numbers under `hash`, and seldom others.
-    pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> {
-        let (shard, tag) = split(hash);
-        let slots = self.shards.get(shard).into_iter();
-        let slots = slots.flat_map(move |table| table.iter_hash(spread(tag)));
-        slots.filter(move |slot| slot.tag == tag).map(|slot| slot.number)
+    /// Adds a number. Not many may have the same hash.
+    pub(super) fn insert(&mut self, hash: u64, number: u32) {
+        let tag = self.tag(hash);
+        if let Some(shard) = self.shards.get_mut(shard(hash)) {
+            shard.insert_unique(place(tag), Slot { tag, number }, |slot| place(slot.tag));
+        }
     }
 
-    /// Adds a number.
-    pub(super) fn insert(&mut self, hash: u64, number: u32) {
-        let (shard, tag) = split(hash);
-        if let Some(table) = self.shards.get_mut(shard) {
-            table.insert_unique(spread(tag), Slot { tag, number }, |slot| spread(slot.tag));
-        }
+    fn tag(&self, hash: u64) -> u32 {
+        let [a, b, c, d, ..] = self.places.hash_one(hash).to_le_bytes();
+        u32::from_le_bytes([a, b, c, d])
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -53,13 +53,12 @@ impl Table {
     }
 }
 
-/// Which shard, and the tag in it.
-fn split(hash: u64) -> (usize, u32) {
-    let [a, b, c, d, shard, ..] = hash.to_le_bytes();
-    (usize::from(shard) % SHARDS, u32::from_le_bytes([a, b, c, d]))
+fn shard(hash: u64) -> usize {
+    let [low, ..] = hash.to_le_bytes();
+    usize::from(low) % SHARDS
 }
 
-/// hashbrown uses the lowest and the seven highest bits.
-fn spread(tag: u32) -> u64 {
+/// hashbrown looks at the lowest and at the seven highest bits.
+fn place(tag: u32) -> u64 {
     u64::from(tag) << 32 | u64::from(tag)
 }

@@ -58,12 +58,8 @@ mod tests {
                 assert_eq!(bytes.next(), None);
             }
         }
-        for bytes in [
-            vec![0x80],
-            vec![0xff; 10],
-            vec![0x80; 11],
-            [vec![0xff; 9], vec![2]].concat(),
-        ] {
+        for bytes in [vec![0x80], vec![0xff; 10], vec![0x80; 11], [vec![0xff; 9], vec![2]].concat()]
+        {
             let mut bytes = bytes.into_iter();
             assert_eq!(take(|| bytes.next()), None);
         }

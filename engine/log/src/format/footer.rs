@@ -168,6 +168,19 @@ impl Trailer {
         reserved_is_zero.then_some(Self { summary_length, summary_checksum, offsets })
     }
 
+    /// Whether these bytes, which are no trailer, are the beginning of one that a crash cut short:
+    /// its checksum, written last, is not all there.
+    pub(crate) fn is_unfinished(bytes: &[u8], salt: u64, offset: u64) -> bool {
+        let Some((fields, stored)) = bytes.split_at_checked(TRAILER_BYTES - 4) else {
+            return false;
+        };
+        let sum = checksum::sealed(fields, salt, offset).to_le_bytes();
+        (0..sum.len()).any(|cut| {
+            let (there, missing) = (stored.get(..cut), stored.get(cut..));
+            there == sum.get(..cut) && missing.is_some_and(|bytes| bytes.iter().all(|&b| b == 0))
+        })
+    }
+
     /// Bytes of the whole footer.
     pub(crate) fn footer_bytes(&self) -> u64 {
         u64::from(self.offsets) * OFFSET_BYTES

@@ -99,6 +99,17 @@ impl Shop {
         commit
     }
 
+    /// The number of an order that is still to be packed: the newest.
+    pub(super) fn order_in_hand(&self) -> u64 {
+        let in_hand = |order: &&Order| {
+            matches!(
+                order.stage,
+                Stage::Placed | Stage::PaymentAsked | Stage::Paid | Stage::Confirmed
+            )
+        };
+        self.open.iter().filter(in_hand).map(|order| order.number).max().unwrap_or(1)
+    }
+
     fn register(&mut self) -> Commit {
         self.customers += 1;
         let (name, city) = (self.random.pick(&NAMES), self.random.pick(&CITIES));
@@ -248,8 +259,13 @@ impl Order {
         };
         let expected = ExpectedVersion::Version(Version::new(*version));
         *version += events.len() as u64;
-        Commit { stream: format!("{category}-{:06}", self.number), expected, events }
+        Commit { stream: stream(category, self.number), expected, events }
     }
+}
+
+/// The stream of an order, or of its payment or shipment.
+pub(super) fn stream(category: &str, order: u64) -> String {
+    format!("{category}-{order:06}")
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use annals::{Durability, ErrorKind, ExpectedVersion, NewEvent, Store, Version};
 use clap::builder::styling::{AnsiColor, Style};
 
-use super::shop::{Commit, Shop};
+use super::shop::{Commit, Shop, stream};
 use crate::event_printer::{cells, columns};
 use crate::failure::{Failure, explain};
 use crate::humane::{bytes, counted, duration, grouped, quoted, rate};
@@ -17,12 +17,11 @@ use crate::table::Table;
 use crate::{verify, writing};
 
 /// Commits that are made up ahead, so that the clock sees the store at work and not the story-teller.
-const AHEAD_COMMITS: usize = 5_000;
+const AHEAD_COMMITS_MAX: usize = 5_000;
+const AHEAD_COMMITS_MIN: usize = 200;
 /// The longest that durable appends are shown.
 const DURABLE_TIME_MAX: Duration = Duration::from_millis(1_000);
 const DURABLE_COMMITS_MAX: u64 = 2_000;
-/// The order on which two clerks work.
-const CONTESTED: &str = "order-000042";
 const HEAD: Style = AnsiColor::Green.on_default().bold();
 
 pub(super) struct Story<'a> {
@@ -53,24 +52,22 @@ impl<'a> Story<'a> {
         self.close(store)?;
         let store = writing::open(self.folder, Durability::Sync, false)?;
         self.append_durably(&store)?;
-        self.contest(&store)?;
-        self.read(&store)?;
+        let order = self.shop.order_in_hand();
+        self.contest(&store, order)?;
+        self.read(&store, order)?;
         let store = self.reopen(store)?;
         self.verify(&store)?;
         self.weigh(&store)?;
         self.close(store)?;
-        self.farewell()
+        self.farewell(order)
     }
 
     /// Begins a scene.
     fn scene(&mut self, title: &str) -> Result<(), Failure> {
         self.scene += 1;
-        let (on, off) = if self.out.is_styled() {
-            (HEAD.render().to_string(), HEAD.render_reset().to_string())
-        } else {
-            Default::default()
-        };
-        self.out.line(&format!("\n{on}{}. {title}{off}", self.scene))?;
+        let title = format!("{}. {title}", self.scene);
+        let title = if self.out.is_styled() { format!("{HEAD}{title}{HEAD:#}") } else { title };
+        self.out.line(&format!("\n{title}"))?;
         self.out.flush()
     }
 
@@ -105,10 +102,10 @@ impl<'a> Story<'a> {
         let progress = Progress::new("   writing", Unit::Events, Some(events));
         let mut pace = Pace::default();
         while pace.events < events {
-            // Never far more than was asked for: a commit has up to five events.
-            let left = usize::try_from((events - pace.events).div_ceil(5)).unwrap_or(usize::MAX);
-            let commits: Vec<Commit> =
-                (0..left.min(AHEAD_COMMITS)).map(|_| self.shop.next()).collect();
+            // Not far more than was asked for: a commit has up to five events.
+            let left = usize::try_from((events - pace.events) / 5).unwrap_or(usize::MAX);
+            let commits = left.clamp(AHEAD_COMMITS_MIN, AHEAD_COMMITS_MAX);
+            let commits: Vec<Commit> = (0..commits).map(|_| self.shop.next()).collect();
             self.append(store, &commits, &mut pace)?;
             progress.advance_to(pace.events);
         }
@@ -144,25 +141,27 @@ impl<'a> Story<'a> {
     }
 
     /// Two clerks decide on the same version: one is refused, looks again, and tries again.
-    fn contest(&mut self, store: &Store) -> Result<(), Failure> {
+    fn contest(&mut self, store: &Store, order: u64) -> Result<(), Failure> {
         self.scene("Two clerks change the same order: one is refused, nothing is overwritten")?;
-        let seen = store.version(CONTESTED).map_err(|error| self.failed(&error))?;
-        self.say(format_args!("both read {CONTESTED} at version {seen}"))?;
+        let name = &stream("order", order);
+        let seen = store.version(name).map_err(|error| self.failed(&error))?;
+        self.say(format_args!("both read {name} at version {seen}"))?;
         let expected = ExpectedVersion::Version(seen);
-        let gift = NewEvent::json("GiftWrapAdded", r#"{"order":42,"paper":"stars"}"#);
-        let receipt =
-            store.append(CONTESTED, expected, &[gift]).map_err(|error| self.failed(&error))?;
+        let gift =
+            NewEvent::json("GiftWrapAdded", format!(r#"{{"order":{order},"paper":"stars"}}"#));
+        let receipt = store.append(name, expected, &[gift]).map_err(|error| self.failed(&error))?;
         self.say(format_args!("one adds a gift wrap: version {}", receipt.version))?;
 
-        let note = [NewEvent::json("NoteAdded", r#"{"order":42,"note":"ring twice"}"#)];
-        let refused = match store.append(CONTESTED, expected, &note) {
+        let note =
+            [NewEvent::json("NoteAdded", format!(r#"{{"order":{order},"note":"ring twice"}}"#))];
+        let refused = match store.append(name, expected, &note) {
             Err(error) if matches!(error.kind(), ErrorKind::Conflict { .. }) => error,
             Err(error) => return Err(self.failed(&error)),
             Ok(_) => return Err(Failure::failed("the second clerk was not refused")),
         };
         self.say(format_args!("the other adds a note:  refused: {}", explain(&refused)))?;
 
-        let news = store.read_stream(CONTESTED).from_version(seen.plus(1));
+        let news = store.read_stream(name).from_version(seen.plus(1));
         for event in news {
             let event = event.map_err(|error| self.failed(&error))?;
             let (kind, version) = (event.event_type(), event.version());
@@ -170,15 +169,15 @@ impl<'a> Story<'a> {
         }
         let now = refused.conflict().unwrap_or(Version::NONE);
         let receipt = store
-            .append(CONTESTED, ExpectedVersion::Version(now), &note)
+            .append(name, ExpectedVersion::Version(now), &note)
             .map_err(|error| self.failed(&error))?;
         self.say(format_args!("and tries again, expecting {now}: version {}", receipt.version))
     }
 
-    fn read(&mut self, store: &Store) -> Result<(), Failure> {
+    fn read(&mut self, store: &Store, order: u64) -> Result<(), Failure> {
         self.scene("Read what happened to that order")?;
         let mut table = Table::new(columns(false, false));
-        for event in store.read_stream(CONTESTED) {
+        for event in store.read_stream(&stream("order", order)) {
             let event = event.map_err(|error| self.failed(&error))?;
             table.row(&mut self.out, cells(&event, false, false))?;
         }
@@ -232,29 +231,27 @@ impl<'a> Story<'a> {
         ))
     }
 
-    fn farewell(mut self) -> Result<(), Failure> {
+    fn farewell(mut self, order: u64) -> Result<(), Failure> {
         self.scene("Try next")?;
         let program = std::env::args().next().unwrap_or_else(|| "annals".to_owned());
         let program = quoted(&program).into_owned();
         let folder = self.folder.display().to_string();
         let annals = format!("{program} -s {}", quoted(&folder));
+        let name = stream("order", order);
         for (command, why) in [
             (format!("{annals} stats"), "figures about it"),
             (format!("{annals} events --backward --limit 5"), "what happened last"),
             (format!("{annals} streams --prefix customer-0000"), "who is there"),
-            (format!("{annals} read payment-000042"), "how that order was paid"),
-            (
-                format!("{annals} append {CONTESTED} --type NoteAdded --expect 1"),
-                "be refused yourself",
-            ),
+            (format!("{annals} read {}", stream("payment", 42)), "how an order was paid"),
+            (format!("{annals} append {name} --type NoteAdded --expect 1"), "be refused yourself"),
             (
                 format!("{annals} events --format jsonl | {program} -s copy import -"),
                 "move it to another store",
             ),
             (format!("rm -r {}", quoted(&folder)), "and away with it"),
         ] {
-            self.say(command)?;
-            self.say(format_args!("    {why}"))?;
+            self.say(format_args!("{why}:"))?;
+            self.say(format_args!("    {command}"))?;
         }
         self.out.flush()
     }

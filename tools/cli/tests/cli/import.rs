@@ -1,6 +1,6 @@
 //! Importing lines: what is kept, what is acknowledged, what is refused.
 
-use crate::session::{Session, lines, said, stderr};
+use crate::session::{Session, lines, said, stderr, stdout};
 
 #[test]
 fn what_was_imported_comes_out_equal() {
@@ -27,7 +27,8 @@ fn what_was_imported_comes_out_equal() {
         "\n",
     );
     let expected = expected.replace("RECORDED", &recorded[0].to_string());
-    session.run(&["events", "--format", "jsonl"]).success().stdout_eq(expected);
+    // Compared by hand: snapbox would turn the backslash.
+    assert_eq!(stdout(&session.run(&["events", "--format", "jsonl"]).success()), expected);
 }
 
 #[test]

@@ -23,9 +23,7 @@ fn checksum(seed: [u8; 4], number: u64, content: &[u8]) -> [u8; 4] {
 }
 
 fn length_of(content: &[u8]) -> [u8; 4] {
-    u32::try_from(content.len())
-        .unwrap_or_default()
-        .to_le_bytes()
+    u32::try_from(content.len()).unwrap_or_default().to_le_bytes()
 }
 
 /// Writes blocks.
@@ -43,13 +41,7 @@ impl Writer {
     pub(super) fn new(file: Arc<dyn File>, offset: u64, seed: [u8; 4]) -> Self {
         let mut block = Vec::with_capacity(HEAD_BYTES + CONTENT_BYTES_MAX);
         block.resize(HEAD_BYTES, 0);
-        Self {
-            file,
-            seed,
-            offset,
-            number: 0,
-            block,
-        }
+        Self { file, seed, offset, number: 0, block }
     }
 
     pub(super) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
@@ -74,10 +66,7 @@ impl Writer {
             return Ok(());
         }
         let sum = checksum(self.seed, self.number, content);
-        for (to, from) in head
-            .iter_mut()
-            .zip(length_of(content).into_iter().chain(sum))
-        {
+        for (to, from) in head.iter_mut().zip(length_of(content).into_iter().chain(sum)) {
             *to = from;
         }
         self.file.write_at(&self.block, self.offset)?;
@@ -121,15 +110,7 @@ pub(super) struct Reader {
 impl Reader {
     /// Reads `file` from `offset` to `end`; `seed` is the checksum of what stands before.
     pub(super) fn new(file: Arc<dyn File>, offset: u64, end: u64, seed: [u8; 4]) -> Self {
-        Self {
-            file,
-            seed,
-            offset,
-            end,
-            number: 0,
-            content: Vec::new(),
-            taken: 0,
-        }
+        Self { file, seed, offset, end, number: 0, content: Vec::new(), taken: 0 }
     }
 
     /// Where the next block begins: the damage is in the one before, or at it.
@@ -198,8 +179,7 @@ impl Reader {
         }
         let mut content = std::mem::take(&mut self.content);
         content.resize(length, 0);
-        self.file
-            .read_exact_at(&mut content, self.offset + HEAD_BYTES as u64)?;
+        self.file.read_exact_at(&mut content, self.offset + HEAD_BYTES as u64)?;
         if checksum(self.seed, self.number, &content) != sum {
             return Err(Fault::Damaged("a block's checksum does not match"));
         }

@@ -25,11 +25,7 @@ pub(super) enum Refused {
 impl Header {
     /// Its bytes; the last four are the checksum.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let Covers {
-            store,
-            epoch,
-            place,
-        } = self.covers;
+        let Covers { store, epoch, place } = self.covers;
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend(MAGIC);
         out.extend(IMAGE_VERSION.to_le_bytes());
@@ -89,25 +85,11 @@ impl Fields<'_> {
         }
         let store = StoreId(self.take()?);
         let number = u32::from_le_bytes(self.take()?);
-        let epoch = Epoch {
-            number,
-            id: u64::from_le_bytes(self.take()?),
-        };
+        let epoch = Epoch { number, id: u64::from_le_bytes(self.take()?) };
         let position = Position::new(u64::from_le_bytes(self.take()?));
-        let place = Place {
-            position,
-            k: u32::from_le_bytes(self.take()?),
-        };
+        let place = Place { position, k: u32::from_le_bytes(self.take()?) };
         let streams = u64::from_le_bytes(self.take()?);
         let ids = u64::from_le_bytes(self.take()?);
-        Some(Ok(Header {
-            covers: Covers {
-                store,
-                epoch,
-                place,
-            },
-            streams,
-            ids,
-        }))
+        Some(Ok(Header { covers: Covers { store, epoch, place }, streams, ids }))
     }
 }

@@ -43,11 +43,7 @@ impl MemoryIndex {
         };
         let damaged = |offset, fault| match fault {
             Fault::Io(error) => ImageError::io("reading", &path)(error),
-            Fault::Damaged(reason) => ImageError::Damaged {
-                path: path.clone(),
-                offset,
-                reason,
-            },
+            Fault::Damaged(reason) => ImageError::Damaged { path: path.clone(), offset, reason },
         };
         let mut bytes = [0; HEADER_BYTES];
         let end = file
@@ -56,17 +52,13 @@ impl MemoryIndex {
             .map_err(|error| damaged(0, error.into()))?;
         let header = Header::decode(&bytes).map_err(|refused| match refused {
             Refused::Damaged(reason) => damaged(0, Fault::Damaged(reason)),
-            Refused::UnknownVersion(found) => ImageError::UnknownVersion {
-                path: path.clone(),
-                found,
-            },
+            Refused::UnknownVersion(found) => {
+                ImageError::UnknownVersion { path: path.clone(), found }
+            }
         })?;
         let covers = header.covers;
         if covers.store != store {
-            return Err(ImageError::Foreign {
-                path,
-                found: covers.store,
-            });
+            return Err(ImageError::Foreign { path, found: covers.store });
         }
         let mut reader = Reader::new(file, HEADER_BYTES as u64, end, sum_of(&bytes));
         let state = read(&mut reader, &header).map_err(|fault| damaged(reader.offset(), fault))?;
@@ -91,10 +83,7 @@ fn read(reader: &mut Reader, header: &Header) -> Result<State, Fault> {
         let hash = u64::from_le_bytes(reader.array()?);
         position = read_position(reader, position, covers)?;
         let entry = IdHash { hash, position };
-        state
-            .ids
-            .insert_hash(entry)
-            .ok_or(Fault::Damaged("it has too many ids"))?;
+        state.ids.insert_hash(entry).ok_or(Fault::Damaged("it has too many ids"))?;
     }
     reader.finish()?;
     Ok(state)
@@ -123,13 +112,9 @@ fn read_stream(reader: &mut Reader, state: &mut State, before: u64) -> Result<u6
             return Err(Fault::Damaged("a run has too many events"));
         }
         let skipped = reader.varint()?;
-        version = version
-            .checked_add(skipped)
-            .ok_or(Fault::Damaged("a version is too high"))?;
+        version = version.checked_add(skipped).ok_or(Fault::Damaged("a version is too high"))?;
         for _ in 0..count {
-            version = version
-                .checked_add(1)
-                .ok_or(Fault::Damaged("a version is too high"))?;
+            version = version.checked_add(1).ok_or(Fault::Damaged("a version is too high"))?;
             position = read_position(reader, position, state.covers)?;
             if number.is_none() {
                 first = position;

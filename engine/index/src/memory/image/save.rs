@@ -33,21 +33,14 @@ impl MemoryIndex {
     pub fn save(&self, fs: &dyn Fs, dir: &Path, covers: Covers) -> Result<(), ImageError> {
         let path = dir.join(IMAGE_NAME);
         if covers.store != self.store {
-            return Err(ImageError::Foreign {
-                path,
-                found: covers.store,
-            });
+            return Err(ImageError::Foreign { path, found: covers.store });
         }
         let (reached, wanted) = (self.covers(), covers.place.position);
         if reached < wanted {
-            return Err(ImageError::NotCovered {
-                covers: reached,
-                wanted,
-            });
+            return Err(ImageError::NotCovered { covers: reached, wanted });
         }
         let _saving = self.saving.lock();
-        fs.create_dir_all(dir)
-            .map_err(ImageError::io("creating", dir))?;
+        fs.create_dir_all(dir).map_err(ImageError::io("creating", dir))?;
         let unfinished = dir.join(UNFINISHED_NAME);
         // One that a crash or a full disk left behind.
         if let Err(error) = fs.remove(&unfinished)
@@ -55,17 +48,14 @@ impl MemoryIndex {
         {
             return Err(ImageError::io("removing", &unfinished)(error));
         }
-        let file = fs
-            .create(&unfinished)
-            .map_err(ImageError::io("creating", &unfinished))?;
+        let file = fs.create(&unfinished).map_err(ImageError::io("creating", &unfinished))?;
         let written = self.write(&file, covers).and_then(|()| file.sync());
         if let Err(error) = written {
             // Its bytes may be what the disk lacks. If this fails too, the next save does it.
             let _ = fs.remove(&unfinished);
             return Err(ImageError::io("writing", &unfinished)(error));
         }
-        fs.rename(&unfinished, &path)
-            .map_err(ImageError::io("renaming", &unfinished))?;
+        fs.rename(&unfinished, &path).map_err(ImageError::io("renaming", &unfinished))?;
         fs.sync_dir(dir).map_err(ImageError::io("syncing", dir))
     }
 
@@ -75,12 +65,7 @@ impl MemoryIndex {
             let state = self.state.read();
             (state.directory.count_at(cut), state.ids.count_at(cut))
         };
-        let header = Header {
-            covers,
-            streams: streams.into(),
-            ids: ids.into(),
-        }
-        .encode();
+        let header = Header { covers, streams: streams.into(), ids: ids.into() }.encode();
         file.write_at(&header, 0)?;
         let mut writer = Writer::new(Arc::clone(file), HEADER_BYTES as u64, sum_of(&header));
         let mut piece = Vec::with_capacity(2 * BYTES_PER_LOCK);
@@ -96,11 +81,7 @@ impl MemoryIndex {
         let mut numbers = (0..ids).peekable();
         while numbers.peek().is_some() {
             let state = self.state.read();
-            for id in numbers
-                .by_ref()
-                .take(IDS_PER_LOCK)
-                .filter_map(|at| state.ids.get(at))
-            {
+            for id in numbers.by_ref().take(IDS_PER_LOCK).filter_map(|at| state.ids.get(at)) {
                 piece.extend(id.hash.to_le_bytes());
                 varint::put(&mut piece, id.position - before);
                 before = id.position;
@@ -168,13 +149,10 @@ impl Streams {
 
     /// Appends the events of a part. Gives the part behind it, if anything of that may be wanted.
     fn put_run(&mut self, state: &State, part: Part, out: &mut Vec<u8>) -> Option<Part> {
-        let run = state
-            .postings
-            .run(state.directory.chain(self.number)?, part)?;
+        let run = state.postings.run(state.directory.chain(self.number)?, part)?;
         let (first_version, count) = (run.first_version, run.count);
         self.positions.clear();
-        self.positions
-            .extend(run.positions().take_while(|position| *position <= self.cut));
+        self.positions.extend(run.positions().take_while(|position| *position <= self.cut));
         if self.positions.is_empty() {
             return None;
         }
@@ -188,8 +166,6 @@ impl Streams {
         if self.positions.len() < count {
             return None;
         }
-        state
-            .postings
-            .after(state.directory.chain(self.number)?, part)
+        state.postings.after(state.directory.chain(self.number)?, part)
     }
 }

@@ -64,8 +64,5 @@ fn count_before(state: &State, sorted: &[u32], name: &str) -> usize {
     }
     let near = reach / 2;
     let far = reach.min(sorted.len());
-    near + sorted
-        .get(near..far)
-        .unwrap_or_default()
-        .partition_point(is_before)
+    near + sorted.get(near..far).unwrap_or_default().partition_point(is_before)
 }

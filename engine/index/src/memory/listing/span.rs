@@ -16,25 +16,13 @@ impl Span {
     /// Those of a category are two: `order!` stands between `order` and `order-1`.
     pub(super) fn of(filter: &StreamFilter) -> Vec<Self> {
         match filter {
-            StreamFilter::All => vec![Self {
-                name: String::new(),
-                alone: false,
-            }],
-            StreamFilter::Prefix(prefix) => vec![Self {
-                name: prefix.clone(),
-                alone: false,
-            }],
+            StreamFilter::All => vec![Self { name: String::new(), alone: false }],
+            StreamFilter::Prefix(prefix) => vec![Self { name: prefix.clone(), alone: false }],
             // A text with a `-` is nobody's category.
             StreamFilter::Category(name) if category(name) != name => Vec::new(),
             StreamFilter::Category(name) => vec![
-                Self {
-                    name: name.clone(),
-                    alone: true,
-                },
-                Self {
-                    name: format!("{name}-"),
-                    alone: false,
-                },
+                Self { name: name.clone(), alone: true },
+                Self { name: format!("{name}-"), alone: false },
             ],
         }
     }
@@ -46,10 +34,6 @@ impl Span {
 
     /// Whether `name`, which does not stand before it, belongs to it.
     pub(super) fn has(&self, name: &str) -> bool {
-        if self.alone {
-            name == self.name
-        } else {
-            name.starts_with(&self.name)
-        }
+        if self.alone { name == self.name } else { name.starts_with(&self.name) }
     }
 }

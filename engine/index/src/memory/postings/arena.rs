@@ -11,10 +11,7 @@ pub(super) struct Arena {
 
 impl Arena {
     pub(super) const fn new() -> Self {
-        Self {
-            blocks: Vec::new(),
-            used: BLOCK_BYTES,
-        }
+        Self { blocks: Vec::new(), used: BLOCK_BYTES }
     }
 
     /// Gives out a piece of `bytes`, far fewer than a block has, and says where it begins.
@@ -32,10 +29,7 @@ impl Arena {
     pub(super) fn write(&mut self, at: u64, bytes: &[u8]) -> Option<()> {
         let at = usize::try_from(at).ok()?;
         let (block, start) = (at / BLOCK_BYTES, at % BLOCK_BYTES);
-        let place = self
-            .blocks
-            .get_mut(block)?
-            .get_mut(start..start + bytes.len())?;
+        let place = self.blocks.get_mut(block)?.get_mut(start..start + bytes.len())?;
         place.copy_from_slice(bytes);
         Some(())
     }

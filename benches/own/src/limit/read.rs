@@ -1,0 +1,109 @@
+//! Reading the plain file.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::{Frame, take_frame};
+
+/// Bytes read at once by whoever goes through the file.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// The file, and where in it each event lies.
+#[derive(Debug)]
+pub struct PlainReader {
+    file: File,
+    spans: Vec<Span>,
+    streams: HashMap<String, Vec<Span>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u64,
+    length: usize,
+}
+
+impl PlainReader {
+    /// Opens a file and goes through it once for the table.
+    #[must_use]
+    pub fn open(path: &Path) -> Self {
+        let file = File::open(path).unwrap();
+        let (mut spans, mut streams) = (Vec::new(), HashMap::<String, Vec<Span>>::new());
+        go_through(&file, &mut |frame, span| {
+            spans.push(span);
+            let name = str::from_utf8(frame.stream).unwrap();
+            match streams.get_mut(name) {
+                Some(spans) => spans.push(span),
+                None => drop(streams.insert(name.to_owned(), vec![span])),
+            }
+        });
+        Self { file, spans, streams }
+    }
+
+    /// All events, in order.
+    pub fn scan(&self, each: &mut dyn FnMut(Frame<'_>)) {
+        go_through(&self.file, &mut |frame, _| each(frame));
+    }
+
+    /// All events, newest first.
+    pub fn scan_back(&self, each: &mut dyn FnMut(Frame<'_>)) {
+        let mut piece = Vec::new();
+        let mut left = &self.spans[..];
+        while let Some(last) = left.last() {
+            let end = last.start + last.length as u64;
+            let first = left.partition_point(|span| span.start + (PIECE_BYTES as u64) < end);
+            let first = first.min(left.len() - 1);
+            let base = left[first].start;
+            piece.resize((end - base) as usize, 0);
+            self.file.read_exact_at(&mut piece, base).unwrap();
+            for span in left[first..].iter().rev() {
+                each(take_frame(&piece[(span.start - base) as usize..]).unwrap().0);
+            }
+            left = &left[..first];
+        }
+    }
+
+    /// The events of a stream, in order, with one positional read each.
+    pub fn stream(&self, name: &str, each: &mut dyn FnMut(Frame<'_>)) {
+        let mut bytes = Vec::new();
+        for &span in self.streams.get(name).into_iter().flatten() {
+            each(self.frame(span, &mut bytes));
+        }
+    }
+
+    /// The last event of a stream.
+    pub fn last(&self, name: &str, each: &mut dyn FnMut(Frame<'_>)) {
+        if let Some(&span) = self.streams.get(name).and_then(|spans| spans.last()) {
+            each(self.frame(span, &mut Vec::new()));
+        }
+    }
+
+    fn frame<'a>(&self, span: Span, bytes: &'a mut Vec<u8>) -> Frame<'a> {
+        bytes.resize(span.length, 0);
+        self.file.read_exact_at(bytes, span.start).unwrap();
+        take_frame(bytes).unwrap().0
+    }
+}
+
+fn go_through(file: &File, each: &mut dyn FnMut(Frame<'_>, Span)) {
+    let mut piece = vec![0; PIECE_BYTES];
+    // The piece holds the file from `base` on, as far as `filled`.
+    let (mut base, mut filled) = (0, 0);
+    loop {
+        let read = file.read_at(&mut piece[filled..], base + filled as u64).unwrap();
+        filled += read;
+        let mut at = 0;
+        while let Some((frame, length)) = take_frame(&piece[at..filled]) {
+            each(frame, Span { start: base + at as u64, length });
+            at += length;
+        }
+        piece.copy_within(at..filled, 0);
+        base += at as u64;
+        filled -= at;
+        if read == 0 {
+            assert_eq!(filled, 0, "the plain file ends within a frame");
+            return;
+        }
+    }
+}
