@@ -67,8 +67,8 @@ fn examine_read_only(folder: &Folder, model: &Model) -> Check<Finding> {
     let before = folder.contents();
     let store = folder.world().open_read_only().map_err(|error| tell("opening", &error))?;
     let report = store.verify(&mut |_, _| {}).map_err(|error| tell("verify", &error))?;
-    let mut known = store.damage().to_vec();
-    let lost = Readings { reader: &store, model, report: &report, known: &mut known }.examine()?;
+    let readings = Readings { reader: &store, model, report: &report, told: store.damage() };
+    let lost = readings.examine()?;
     if report.is_clean() {
         check::equal("what opening found and verify did not", &[][..], store.damage())?;
     }
@@ -90,8 +90,7 @@ fn examine_writable(folder: &Folder, model: &Model, finding: &mut Finding) -> Ch
     // Positions of lost events must not be given to others.
     check::equal("the head", model.head(), store.position())?;
     let report = store.verify(&mut |_, _| {}).map_err(|error| tell("verify", &error))?;
-    let lost =
-        Readings { reader: &store, model, report: &report, known: &mut Vec::new() }.examine()?;
+    let lost = Readings { reader: &store, model, report: &report, told: &[] }.examine()?;
     if !lost.is_subset(&finding.lost) {
         return Err(format!("{lost:?} are lost, read-only only {:?}", finding.lost));
     }
@@ -122,13 +121,13 @@ struct Readings<'a> {
     reader: &'a dyn Reader,
     model: &'a Model,
     report: &'a Report,
-    /// Damage met so far.
-    known: &'a mut Vec<Damage>,
+    /// Damage that the opening told of: it stands for what is lost behind the head.
+    told: &'a [Damage],
 }
 
 impl Readings<'_> {
     /// Every answer is right or names damage. Gives the events that cannot be read.
-    fn examine(mut self) -> Check<BTreeSet<Position>> {
+    fn examine(self) -> Check<BTreeSet<Position>> {
         let lost = self.reading(&Query::all())?;
         check::equal("what is lost backward", &lost, &self.reading(&Query::all().backward())?)?;
         for position in &lost {
@@ -137,7 +136,9 @@ impl Readings<'_> {
         for stream in self.model.streams(&Filter::All, Position::MAX) {
             let query = Query::stream(&stream.name);
             let inside = self.reading(&query)?;
-            check::equal("what is lost of the stream", true, inside.is_subset(&lost))?;
+            let beyond: Vec<&Position> = inside.difference(&lost).collect();
+            check::equal("what only its stream loses", Vec::new(), beyond)
+                .map_err(|error| format!("{:?}: {error}", stream.name))?;
             self.reading(&query.backward())?;
             self.stream_end(&stream.name)?;
         }
@@ -149,7 +150,7 @@ impl Readings<'_> {
 
     /// The events of a reading are the right ones in the right order; damage stands where some are
     /// missing. Gives the missing ones.
-    fn reading(&mut self, query: &Query) -> Check<BTreeSet<Position>> {
+    fn reading(&self, query: &Query) -> Check<BTreeSet<Position>> {
         let expected = self.model.read(query, Position::MAX).ok_or("a query that is refused")?;
         let mut missing = BTreeSet::new();
         let mut expected = expected.into_iter();
@@ -159,14 +160,16 @@ impl Readings<'_> {
                 Ok(event) => skip_to(&mut expected, &event, &mut missing)
                     .map_err(|error| format!("{query:?}: {error}"))?,
                 Err(error) => {
-                    let damage = error.damage().ok_or_else(|| tell("reading", &error))?;
-                    self.known.push(damage.clone());
+                    error.damage().ok_or_else(|| tell("reading", &error))?;
                     errors += 1;
                 }
             }
         }
         missing.extend(expected.map(|event| event.position));
-        if !missing.is_empty() && errors == 0 {
+        let behind = |position: &Position| {
+            *position > self.reader.position() && self.told.iter().any(|d| names(d, *position))
+        };
+        if errors == 0 && !missing.iter().all(behind) {
             return Err(format!("{query:?}: {missing:?} are missing without a word"));
         }
         Ok(missing)
@@ -174,10 +177,7 @@ impl Readings<'_> {
 
     /// Some damage names the event, or cannot know which events it concerns.
     fn is_reported(&self, position: Position) -> Check {
-        let names = |damage: &Damage| {
-            damage.positions.is_none_or(|(first, last)| first <= position && position <= last)
-        };
-        if self.report.damage.iter().any(names) {
+        if self.report.damage.iter().any(|damage| names(damage, position)) {
             Ok(())
         } else {
             Err(format!("event {position} is lost and not in {:?}", self.report.damage))
@@ -185,25 +185,33 @@ impl Readings<'_> {
     }
 
     fn stream_end(&self, stream: &str) -> Check {
+        let head = self.reader.position();
         match self.reader.last_event(stream) {
             Err(error) if is_damage(&error) => {}
             Err(error) => return Err(tell("the newest event", &error)),
             Ok(event) => {
-                let expected = self.model.last_event(stream, Position::MAX);
-                let (Some(expected), Some(event)) = (expected, event) else {
-                    return Err(format!("{stream:?} has no newest event any more"));
-                };
-                check::event(expected, &event)?;
+                let expected = self.model.last_event(stream, head);
+                match (expected, event) {
+                    (None, None) => {}
+                    (Some(expected), Some(event)) => check::event(expected, &event)?,
+                    (expected, _) => {
+                        let expected = expected.map(|event| event.position);
+                        return Err(format!("{stream:?} should end with {expected:?}"));
+                    }
+                }
             }
         }
         match self.reader.version(stream) {
             Err(error) if is_damage(&error) => Ok(()),
             Err(error) => Err(tell("the version", &error)),
-            Ok(version) => {
-                check::equal("the version", self.model.version(stream, Position::MAX), version)
-            }
+            Ok(version) => check::equal("the version", self.model.version(stream, head), version),
         }
     }
+}
+
+/// Whether the damage concerns the event, or cannot know which it concerns.
+fn names(damage: &Damage, position: Position) -> bool {
+    damage.positions.is_none_or(|(first, last)| first <= position && position <= last)
 }
 
 /// A reading that gives more than there can be does not end.

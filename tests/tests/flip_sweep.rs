@@ -323,7 +323,10 @@ fn garbage_behind_a_file() {
     let garbage: [(&str, Vec<u8>); 4] = [
         ("one byte", vec![0xa5]),
         ("a sector of zeros", vec![0; 512]),
-        ("a page of noise", (0..4096_u32).map(|n| (n * 2_654_435_761 >> 13) as u8).collect()),
+        (
+            "a page of noise",
+            (0..4096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect(),
+        ),
         ("the file itself", Vec::new()),
     ];
     for path in sample.folder.files() {

@@ -1,7 +1,7 @@
 //! Many threads at once: exactly one of the racers wins, the losers learn the truth, positions have
 //! no gaps, and no reader ever sees a hole.
 //!
-//! `ANNALS_RACE_ROUNDS` sets the rounds of each race (default 40).
+//! `ANNALS_RACE_ROUNDS` sets the rounds of each race (default 120).
 
 use std::path::Path;
 use std::sync::Barrier;
@@ -91,7 +91,7 @@ fn follow(store: &Store, stop: &AtomicBool) {
 
 #[test]
 fn one_of_64_wins_and_the_others_learn_the_version() {
-    let rounds: u64 = budget::from_env("ANNALS_RACE_ROUNDS", 40);
+    let rounds: u64 = budget::from_env("ANNALS_RACE_ROUNDS", 120);
     on_each_store(|store| {
         let (start, end) = (Barrier::new(THREADS as usize), Barrier::new(THREADS as usize));
         let winners = AtomicU64::new(0);
@@ -133,7 +133,7 @@ fn one_of_64_wins_and_the_others_learn_the_version() {
 
 #[test]
 fn racers_that_try_again_all_get_through() {
-    let each: u64 = budget::from_env("ANNALS_RACE_ROUNDS", 40) / 4;
+    let each: u64 = budget::from_env("ANNALS_RACE_ROUNDS", 120) / 4;
     on_each_store(|store| {
         thread::scope(|scope| {
             for racer in 0..THREADS {
@@ -174,7 +174,7 @@ fn racers_that_try_again_all_get_through() {
 
 #[test]
 fn one_of_64_creates_the_stream() {
-    let rounds: u64 = budget::from_env("ANNALS_RACE_ROUNDS", 40) / 2;
+    let rounds: u64 = budget::from_env("ANNALS_RACE_ROUNDS", 120) / 2;
     on_each_store(|store| {
         let barrier = Barrier::new(THREADS as usize);
         let winners = AtomicU64::new(0);
@@ -202,7 +202,7 @@ fn one_of_64_creates_the_stream() {
 
 #[test]
 fn one_of_64_uses_an_id() {
-    let rounds: u64 = budget::from_env("ANNALS_RACE_ROUNDS", 40) / 2;
+    let rounds: u64 = budget::from_env("ANNALS_RACE_ROUNDS", 120) / 2;
     on_each_store(|store| {
         let barrier = Barrier::new(THREADS as usize);
         let winners = AtomicU64::new(0);
@@ -237,7 +237,7 @@ fn one_of_64_uses_an_id() {
 
 #[test]
 fn writers_of_64_streams() {
-    let each: u64 = budget::from_env("ANNALS_RACE_ROUNDS", 40);
+    let each: u64 = budget::from_env("ANNALS_RACE_ROUNDS", 120);
     on_each_store(|store| {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -292,7 +292,7 @@ fn writers_of_64_streams() {
 #[test]
 fn closing_under_appends() {
     for durability in BOTH {
-        for _ in 0..budget::from_env("ANNALS_RACE_ROUNDS", 40) / 4 {
+        for _ in 0..budget::from_env("ANNALS_RACE_ROUNDS", 120) / 4 {
             let env = Env::in_memory();
             let options = Store::options().env(env).durability(durability);
             let store = options.open("/store").unwrap();

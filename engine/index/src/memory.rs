@@ -1,5 +1,4 @@
-//! The index that lives in memory: rebuilt from the log or loaded from an image, and documented for
-//! up to about ten million events.
+//! The index that lives in memory, made from the log or loaded from an image.
 
 mod blocks;
 mod directory;
@@ -24,6 +23,7 @@ use crate::{Entry, Index, StreamFilter, StreamHead};
 const ENTRIES_PER_LOCK: usize = 256;
 
 /// An [`Index`] in memory, with nothing on disk but the image that [`MemoryIndex::save`] writes.
+/// Meant for up to about ten million events.
 ///
 /// Readers share one lock with the thread that applies. Whoever holds it does a small, bounded
 /// piece of work: long answers let go of it in between, which changes nothing, because what is
@@ -59,7 +59,8 @@ impl Index for MemoryIndex {
         let mut batch = Vec::with_capacity(entries.size_hint().0.min(ENTRIES_PER_LOCK));
         loop {
             batch.extend(entries.take(ENTRIES_PER_LOCK));
-            if batch.is_empty() || self.state.write().take(&batch).is_none() {
+            let ended = batch.len() < ENTRIES_PER_LOCK;
+            if self.state.write().take(&batch).is_none() || ended {
                 return;
             }
             batch.clear();

@@ -23,19 +23,16 @@ pub enum LogError {
     /// Bytes are not what was written.
     #[error("{0}")]
     Damaged(Damage),
-    /// The log is of a format that this build does not read.
+    /// The log has something that this build does not read: another version wrote it.
     #[error(
-        "{segment} is of storage format {format}.{revision}, and this build reads {}.{} only",
-        crate::format::FORMAT,
-        crate::format::REVISION
+        "{segment} has {what}; this build reads storage format {}.{}: use the version that wrote it",
+        crate::format::FORMAT, crate::format::REVISION
     )]
     Unsupported {
-        /// The segment that says so.
+        /// The segment that has it.
         segment: String,
-        /// Its format.
-        format: u16,
-        /// Its revision of that format.
-        revision: u16,
+        /// What it is.
+        what: String,
     },
     /// There is no room to reserve; nothing was written.
     #[error("the disk is full: {action}")]

@@ -76,7 +76,7 @@ impl EventCursor {
     pub(crate) fn locate(&mut self, position: Position) -> Result<Located> {
         let Self { reader, stride, at } = self;
         let place = place(reader, *stride, at, position)?;
-        let segment = &*place.segment;
+        let segment = &place.segment;
         let index = position.get() - segment.first_event().get();
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         let Some(offset) = reader.shared.tables.offset(segment, index)? else {

@@ -8,6 +8,7 @@ use quick_cache::sync::Cache;
 
 use crate::error::Result;
 use crate::segment::Segment;
+use crate::walk::Walk;
 
 /// Entries of one chunk of a live table.
 const CHUNK: usize = 8192;
@@ -86,7 +87,7 @@ impl TableCache {
 
     /// Where the record of the segment's event number `index` begins; `None` where the table does
     /// not say.
-    pub(crate) fn offset(&self, segment: &Segment, index: usize) -> Result<Option<u64>> {
+    pub(crate) fn offset(&self, segment: &Arc<Segment>, index: usize) -> Result<Option<u64>> {
         let offset = match &segment.offsets {
             OffsetTable::Live(offsets) => offsets.get(index),
             OffsetTable::Sealed { .. } => {
@@ -96,12 +97,40 @@ impl TableCache {
         Ok((offset != 0).then_some(u64::from(offset)))
     }
 
-    /// A sealed segment's table; empty where it is damaged, so that every event of it is sought and
-    /// none is found at a wrong place.
-    fn table(&self, segment: &Segment) -> Result<Arc<[u32]>> {
+    /// A sealed segment's table; made from its frames where the one in the footer is damaged.
+    fn table(&self, segment: &Arc<Segment>) -> Result<Arc<[u32]>> {
         self.tables.get_or_insert_with(&segment.header.first, || {
-            Ok(read_table(segment)?.unwrap_or_default().into())
+            Ok(match read_table(segment)? {
+                Some(table) => table.into(),
+                None => make_table(segment)?.into(),
+            })
         })
+    }
+}
+
+/// The table of a sealed segment as its frames give it; 0 for events that are not readable.
+fn make_table(segment: &Arc<Segment>) -> Result<Vec<u32>> {
+    let OffsetTable::Sealed { count, .. } = segment.offsets else { return Ok(Vec::new()) };
+    let mut table = vec![0; count as usize];
+    let mut walk = Walk::new(Arc::clone(segment), segment.frames_bound());
+    loop {
+        let Some(frame) = walk.frame()? else {
+            match walk.find_next()? {
+                Some(frame) => walk.skip_to(&frame),
+                None => return Ok(table),
+            }
+            continue;
+        };
+        let (first, commit) = (frame.header.first.position, frame.streams.is_some());
+        let first = first.get().saturating_sub(segment.first_event().get());
+        let checked = walk.check(frame, |index, offset| {
+            let entry = usize::try_from(first + u64::from(index)).ok();
+            let entry = entry.filter(|_| commit).and_then(|entry| table.get_mut(entry));
+            if let (Some(entry), Ok(offset)) = (entry, u32::try_from(offset)) {
+                *entry = offset;
+            }
+        })?;
+        walk.advance(&checked.frame);
     }
 }
 

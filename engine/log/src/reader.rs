@@ -209,13 +209,6 @@ impl LogReader {
         self.shared.segments.load().first().map(|segment| segment.first_event())
     }
 
-    /// The number of the epoch that was current before `place`.
-    pub(crate) fn epoch_before(&self, place: Place) -> u32 {
-        let epochs = self.shared.epochs.load();
-        let before = epochs.iter().rev().find(|known| known.start.place < place);
-        before.map(|known| known.start.epoch.number).unwrap_or_default()
-    }
-
     /// Bytes, number of segments, and number of sealed ones.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::error::{LogError, Result};
 use crate::format::checksum;
 use crate::format::control::Control;
 use crate::format::event::Event;
-use crate::format::footer::{EpochStart, Summary, Trailer};
+use crate::format::footer::{EpochStart, Summary, TRAILER_BYTES, Trailer};
 use crate::frames::{Frame, FrameRecord, FrameRecords};
 use crate::offsets::OffsetTable;
 use crate::reader::LogReader;
@@ -74,8 +74,7 @@ pub(crate) fn seal(
     previous: Option<&Summary>,
     next: Place,
 ) -> Result<Segment> {
-    let epoch = reader.epoch_before(segment.header.first);
-    let mut walk = Walk::new(Arc::clone(segment), segment.file_bytes()?, epoch);
+    let mut walk = Walk::new(Arc::clone(segment), segment.file_bytes()?);
     let mut contents = Contents::default();
     while walk.last.next() < next {
         let damaged = |damage| Err(LogError::Damaged(damage));
@@ -137,13 +136,15 @@ fn write(segment: &Segment, contents: &Contents, summary: Summary) -> Result<Seg
     // Flush with the end of the file: in the reserved space where it fits, else behind it.
     let end =
         (summary.frames_end + trailer.footer_bytes()).next_multiple_of(PAGE_BYTES).max(length);
-    let trailer_at = end - (crate::format::footer::TRAILER_BYTES as u64);
+    let trailer_at = end - TRAILER_BYTES as u64;
     let summary_at = trailer_at - u64::from(trailer.summary_length);
     let offsets_at = end - trailer.footer_bytes();
     let summary_checksum = checksum::sealed(&bytes, segment.header.salt, summary_at);
     let trailer = Trailer { summary_checksum, ..trailer };
     let mut footer = contents.table_bytes();
     footer.extend_from_slice(&bytes);
+    // The trailer's place is written as zeros first, so that the file has its length.
+    footer.resize(footer.len() + TRAILER_BYTES, 0);
     segment.file.write_at(&footer, offsets_at).map_err(fail)?;
     segment.file.sync().map_err(fail)?;
     // In one sector, after the rest: who sees it sees a whole footer.

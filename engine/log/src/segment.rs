@@ -86,7 +86,8 @@ pub(crate) fn open(
         match SegmentHeader::decode(bytes.get(..read).unwrap_or_default()) {
             Ok(header) => whole = whole.or(Some(header)),
             Err(SegmentHeaderFault::Format { format, revision }) => {
-                return Err(LogError::Unsupported { segment: name, format, revision });
+                let what = format!("storage format {format}.{revision}");
+                return Err(LogError::Unsupported { segment: name, what });
             }
             Err(_) => damaged = Some(offset),
         }
@@ -115,8 +116,9 @@ fn read_up_to(file: &dyn File, bytes: &mut [u8], offset: u64) -> io::Result<usiz
     file.read_at(bytes, offset)
 }
 
-/// Makes the segment that begins at `header.first`, with `reserved` bytes of room, so that after
-/// its return it is there whole, and after a crash it is there whole or not at all.
+/// Makes the segment that begins at `header.first`, with `reserved` bytes of room. After an error it
+/// is not there; after a crash it is there whole or not at all. It is there for good once the folder
+/// is synced ([`sync_folder`]), which must be before anything in it is acknowledged.
 pub(crate) fn create(
     fs: &dyn Fs,
     root: &Path,
@@ -144,9 +146,13 @@ pub(crate) fn create(
         fs.remove(&temporary).ok();
         return Err(error);
     }
-    fs.sync_dir(&folder)?;
     let offsets = OffsetTable::Live(Arc::new(LiveOffsets::new()));
     Ok(Segment { name: format!("{LOG_FOLDER}/{file_name}"), file, header, offsets, summary: None })
+}
+
+/// Makes the names in the log's folder survive a power cut.
+pub(crate) fn sync_folder(fs: &dyn Fs, root: &Path) -> io::Result<()> {
+    fs.sync_dir(&root.join(LOG_FOLDER))
 }
 
 /// Writes zeros from `from` to `to` in pieces: one large write would make the page cache use large
@@ -191,7 +197,7 @@ pub(crate) fn read_footer(name: &str, file: &dyn File, header: &SegmentHeader) -
         })
     };
     let Some(trailer) = Trailer::decode(&bytes, header.salt, at) else {
-        if Trailer::is_unfinished(&bytes, header.salt, at) {
+        if !Trailer::has_magic(&bytes) || Trailer::is_unfinished(&bytes, header.salt, at) {
             return Ok(Footer::None);
         }
         return Ok(damaged(at, "the trailer of the footer is damaged"));

@@ -47,7 +47,6 @@ impl LogReader {
             reader: self,
             found: Verified::default(),
             last: Place::START,
-            epoch: 0,
             recorded: Timestamp::MIN,
             link: Some(chain::genesis(self.store())),
             total,
@@ -65,7 +64,6 @@ struct Verifier<'a> {
     reader: &'a LogReader,
     found: Verified,
     last: Place,
-    epoch: u32,
     recorded: Timestamp,
     /// The link of the segment before; unknown behind a segment that is damaged or not sealed.
     link: Option<Hash>,
@@ -86,7 +84,7 @@ impl Verifier<'_> {
         }
         let damaged_before = self.found.damage.len();
         let bound = segment.summary.as_ref().map_or(bytes, |summary| summary.frames_end);
-        let mut walk = Walk::new(Arc::clone(segment), bound, self.epoch);
+        let mut walk = Walk::new(Arc::clone(segment), bound);
         let mut contents = Contents::default();
         let done_before = self.found.bytes;
         while walk.last.next() < next.unwrap_or(Place::event(Position::MAX)) && walk.last < last {
@@ -100,7 +98,6 @@ impl Verifier<'_> {
             position: next.position,
             k: next.k.saturating_sub(1),
         });
-        self.epoch = walk.epoch;
         let whole = self.found.damage.len() == damaged_before;
         match segment.summary.as_deref() {
             Some(summary) => {

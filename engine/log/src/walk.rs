@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use annals_types::Place;
 
-use crate::error::Result;
+use crate::error::{LogError, Result};
 use crate::format::control::Control;
 use crate::format::cursor::Cursor;
 use crate::format::event::RecordHead;
-use crate::format::frame::FrameKind;
+use crate::format::frame::{FrameFault, FrameKind};
 use crate::frames::{Frame, FrameRecord, FrameRecords, find_frame, read_frame};
 use crate::segment::{FRAMES_START, Segment};
 use crate::window::{Stride, Window};
@@ -50,24 +50,36 @@ impl CheckedFrame {
 }
 
 impl Walk {
-    /// From the first frame of a segment that lies behind an epoch of this number.
-    pub(crate) fn new(segment: Arc<Segment>, bound: u64, epoch: u32) -> Self {
+    /// From the first frame of a segment.
+    pub(crate) fn new(segment: Arc<Segment>, bound: u64) -> Self {
         let window = Window::new(Arc::clone(&segment.file), Stride::FORWARD);
         // The place before the first that can stand here.
         let first = segment.header.first;
         let last = Place { position: first.position, k: first.k.saturating_sub(1) };
+        let epoch = segment.header.epoch.number;
         Self { segment, window, bound, offset: FRAMES_START, last, epoch }
     }
 
-    /// The frame that begins where the walk stands, where one does that may follow.
+    /// The frame that begins where the walk stands, where one does that may follow. A header whose
+    /// checksum is right and whose fields are not is no accident of the disk: that is an error.
     pub(crate) fn frame(&mut self) -> Result<Option<Frame>> {
-        let read = read_frame(&mut self.window, &self.segment, self.offset, self.bound)?;
-        Ok(read.ok().filter(|frame| {
-            let header = &frame.header;
-            let epoch_fits = header.epoch == self.epoch
-                || (header.kind == FrameKind::Control && header.epoch > self.epoch);
-            header.follows(self.last) && epoch_fits
-        }))
+        match read_frame(&mut self.window, &self.segment, self.offset, self.bound)? {
+            Ok(frame) => {
+                let header = &frame.header;
+                let epoch_fits = header.epoch == self.epoch
+                    || (header.kind == FrameKind::Control && header.epoch > self.epoch);
+                Ok((header.follows(self.last) && epoch_fits).then_some(frame))
+            }
+            Err(FrameFault::Field(field)) => {
+                Err(self.unsupported(self.offset, &format!("an unknown {field}")))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn unsupported(&self, offset: u64, what: &str) -> LogError {
+        let what = format!("{what} at offset {offset}");
+        LogError::Unsupported { segment: self.segment.name.clone(), what }
     }
 
     /// Reads all records of `frame` and tells `on_record` the number and offset of each whole one.
@@ -87,7 +99,7 @@ impl Walk {
                     if records.frame.header.kind == FrameKind::Control {
                         let mut cursor = Cursor::new(&record.payload);
                         RecordHead::decode(&mut cursor);
-                        control = Control::decode(cursor.left());
+                        control = self.control(&records.frame, cursor.left())?;
                     }
                     on_record(index, record.offset);
                 }
@@ -97,6 +109,19 @@ impl Walk {
         // The records must fill the frame: a length that leaves bytes over is no whole frame.
         let digest_holds = digest.finalize() == records.frame.header.digest && records.is_at_end();
         Ok(CheckedFrame { frame: records.frame, lost, control, digest_holds })
+    }
+
+    /// What a control record says; `None` where that cannot stand here.
+    fn control(&self, frame: &Frame, payload: &[u8]) -> Result<Option<Control>> {
+        Ok(match Control::decode(payload) {
+            Some(Control::Unknown(kind, true)) => {
+                return Err(self.unsupported(frame.offset, &format!("a control record of kind {kind}")));
+            }
+            // Only an epoch's own record begins it.
+            Some(Control::Epoch(epoch)) if epoch.number != frame.header.epoch => None,
+            Some(Control::Unknown(..)) if frame.header.epoch != self.epoch => None,
+            control => control,
+        })
     }
 
     /// Goes on behind `frame`.

@@ -17,9 +17,9 @@ use crate::table::{Column, Table};
 use crate::writing;
 
 const AFTER_HELP: &str = "\
-The event is on the disk when the command ends. --expect makes the append fail, with exit code 3,
-where somebody else was faster: `none` (the stream must be new), `exists`, or a version. A store is
-made where there is none yet.
+The event is on the disk when the command ends. --expect makes the append fail, with exit code 3, \
+where somebody else was faster: `none` (the stream must be new), `exists`, or a version. A store \
+is made where there is none yet.
 
 The data is kept byte for byte; white space around it does not count.
 
@@ -75,11 +75,10 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     // Nobody who expects a stream to be there means to make a store for it.
     let create = args.expect.holds(Version::NONE);
     let store = writing::open(folder, Durability::Sync, create)?;
-    let failed = |error: &annals::Error| Failure::store(error, folder);
-    let receipt = store.append(&args.stream, args.expect, &[event]).map_err(|e| failed(&e))?;
-    store.close().map_err(|error| {
-        failed(&error).context(format_args!("appended at position {}, but", receipt.position))
-    })?;
+    let receipt = store
+        .append(&args.stream, args.expect, &[event])
+        .map_err(|error| Failure::store(&error, folder))?;
+    writing::close_durable(store);
     print(&receipt, args)?;
     Ok(Exit::Fine)
 }

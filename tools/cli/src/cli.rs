@@ -10,7 +10,8 @@ use crate::{append, demo, events, import, messages, read, rebuild_index, stats, 
 
 const AFTER_HELP: &str = "\
 Data goes to stdout, messages go to stderr.
-Exit codes: 0 fine, 1 damage found or operation failed, 2 usage, 3 conflict.
+Exit codes: 0 fine, 1 damage found or operation failed, 2 usage, 3 conflict, 130 stopped by \
+Ctrl-C.
 
 Examples:
   annals demo                                       see it work, on a store of its own
@@ -25,7 +26,7 @@ Examples:
 #[command(name = "annals", version, after_help = AFTER_HELP)]
 struct Cli {
     /// The store's folder [env: ANNALS_STORE]
-    #[arg(short, long, global = true, value_name = "DIR")]
+    #[arg(short, long, global = true, value_name = "DIR", display_order = 100)]
     store: Option<PathBuf>,
 
     #[command(subcommand)]

@@ -12,14 +12,14 @@ use crate::moment;
 use crate::reading::Reading;
 
 const AFTER_HELP: &str = "\
---since is inclusive, --after and --until are exclusive. --backward only turns the order, and
+--since is inclusive, --after and --until are exclusive. --backward only turns the order, and \
 --limit counts from its end: `--backward --limit 10` are the ten newest.
 
-TIME is RFC 3339, such as 2026-03-03T12:00:00Z or 2026-03-03T13:00:00+01:00, or a day (its first
+TIME is RFC 3339, such as 2026-03-03T12:00:00Z or 2026-03-03T13:00:00+01:00, or a day (its first \
 moment in UTC). It is compared with the store's stamp, recorded_at, not with occurred_at.
 
-As jsonl each line has everything: position, stream, version, type, id, recorded_at, and where
-there are any occurred_at, schema, data (data_text, data_base64), metadata, tags, correlation_id
+As jsonl each line has everything: position, stream, version, type, id, recorded_at, and where \
+there are any occurred_at, schema, data (data_text, data_base64), metadata, tags, correlation_id \
 and causation_id. `annals import` takes these lines.
 
 Examples:

@@ -84,7 +84,7 @@ impl Failure {
             ErrorKind::IdReused { .. } => Exit::Failed,
             _ => {
                 let path = folder.display().to_string();
-                if !message.contains(&path) {
+                if !names(&message, &path) {
                     message = format!("{path}: {message}");
                 }
                 Exit::Failed
@@ -116,6 +116,16 @@ impl Failure {
     pub(crate) fn way_out(&self) -> Option<&str> {
         self.hint.as_deref()
     }
+}
+
+/// Whether the path stands in the message, and not only as a piece of another word.
+fn names(message: &str, path: &str) -> bool {
+    let ends = |c: Option<char>| !c.is_some_and(char::is_alphanumeric);
+    message.match_indices(path).any(|(start, found)| {
+        let (before, after) = (message.get(..start), message.get(start + found.len()..));
+        ends(before.and_then(|text| text.chars().next_back()))
+            && ends(after.and_then(|text| text.chars().next()))
+    })
 }
 
 /// The message with those of its causes that it does not repeat itself.
@@ -158,13 +168,13 @@ fn way_out(error: &annals::Error, folder: &Path) -> Option<String> {
              to write again, restore a copy"
         ),
         ErrorKind::DiskFull => {
-            "make room on the disk and run it again; what failed was not written".to_owned()
+            "make room on the disk first; what failed was not written".to_owned()
         }
         ErrorKind::OutcomeUnknown => {
             format!("look whether it is there (`{annals} events --backward --limit 1`)")
         }
         ErrorKind::Failed | ErrorKind::Closed => {
-            "check the disk, then run it again; what was acknowledged is kept".to_owned()
+            "check the disk first; what was acknowledged is kept".to_owned()
         }
         _ if is_forbidden(error) => {
             "check who owns the folder and what you may do in it (ls -la)".to_owned()
@@ -185,4 +195,17 @@ fn is_forbidden(error: &annals::Error) -> bool {
         cause = source.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn a_path_is_named_as_a_word() {
+        assert!(names("opening a/b: denied", "a/b"));
+        assert!(names("a/b/log is gone", "a/b"));
+        assert!(!names("damage at offset 7", "t"));
+        assert!(names("t is damaged at offset 7", "t"));
+    }
 }

@@ -19,7 +19,7 @@ const NAMES_TOLD_MAX: usize = 3;
 const LIKENESS_MIN: f64 = 0.75;
 
 const AFTER_HELP: &str = "\
-Bounds are inclusive. --backward only turns the order, and --limit counts from its end:
+Bounds are inclusive. --backward only turns the order, and --limit counts from its end: \
 `--backward --limit 1` is the newest event.
 
 Examples:

@@ -9,7 +9,7 @@ use crate::output::Output;
 use crate::progress::{Progress, Unit};
 
 const AFTER_HELP: &str = "\
-The log is the only truth: the index can be deleted at any time and is made again to the same
+The log is the only truth: the index can be deleted at any time and is made again to the same \
 answers. Nobody may have the store open meanwhile.
 
 Example:

@@ -14,8 +14,8 @@ use crate::reading::Reading;
 use crate::verify::{DamageLine, TailLine};
 
 const AFTER_HELP: &str = "\
-The figures come from the index and the segments' footers; the log is not read through, so
-damage may be there that only `annals verify` finds. A torn tail, which a crash leaves, is no damage.
+The figures come from the index and the segments' footers; the log is not read through, so damage \
+may be there that only `annals verify` finds. A torn tail, which a crash leaves, is no damage.
 
 Examples:
   annals -s shop stats

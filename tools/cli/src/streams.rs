@@ -12,8 +12,8 @@ use crate::reading::Reading;
 use crate::table::{Column, Table};
 
 const AFTER_HELP: &str = "\
-A stream's category is what stands before the first `-` of its name, or the whole name. A stream's
-version is the number of events it ever had.
+A stream's category is what stands before the first `-` of its name, or the whole name. A \
+stream's version is the number of events it ever had.
 
 Examples:
   annals -s shop streams --category order

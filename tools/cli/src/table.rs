@@ -102,7 +102,9 @@ impl Table {
             *width = (*width).min(COLUMN_WIDTH_MAX);
             used += *width + GAP.len();
         }
-        *last = terminal.saturating_sub(used).max(LAST_WIDTH_MIN);
+        if !self.columns.last().is_some_and(|column| column.number) {
+            *last = terminal.saturating_sub(used).max(LAST_WIDTH_MIN);
+        }
     }
 
     /// A row as a line.

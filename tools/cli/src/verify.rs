@@ -13,8 +13,9 @@ use crate::progress::{Progress, Unit};
 use crate::reading::damaged;
 
 const AFTER_HELP: &str = "\
-Opens read-only and changes nothing. A torn tail is what a crash leaves of an append that was never
-acknowledged: it is told, but it is no damage. Exit code 0: all is well, 1: damage was found.
+Opens read-only and changes nothing. A torn tail is what a crash leaves of an append that was \
+never acknowledged: it is told, but it is no damage. Exit code 0: all is well, 1: damage was \
+found.
 
 Examples:
   annals -s shop verify

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use annals::{Durability, ErrorKind, Store};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, explain};
 use crate::messages;
 
 /// Opens the store for writing; with `create`, a missing or empty folder becomes one.
@@ -24,4 +24,16 @@ pub(crate) fn open(folder: &Path, durability: Durability, create: bool) -> Resul
         messages::note(format_args!("cut a torn tail, no damage: {tail}"));
     }
     Ok(store)
+}
+
+/// Closes a store of which everything is on the disk already. Should closing fail, then the work
+/// was done all the same, and who thinks it was not would do it twice.
+pub(crate) fn close_durable(store: Store) {
+    if let Err(error) = store.close() {
+        messages::note(format_args!(
+            "everything is kept, but the store did not close well, so that its next opening takes \
+             longer: {}",
+            explain(&error)
+        ));
+    }
 }

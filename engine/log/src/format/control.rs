@@ -12,8 +12,8 @@ const MUST_UNDERSTAND: u8 = 1;
 pub(crate) enum Control {
     /// The store was opened for writing.
     Epoch(Epoch),
-    /// A kind that this build does not know and need not.
-    Unknown(u16),
+    /// A kind that this build does not know; `true` where it must.
+    Unknown(u16, bool),
 }
 
 impl Control {
@@ -26,9 +26,9 @@ impl Control {
                 out.extend_from_slice(&epoch.number.to_le_bytes());
                 out.extend_from_slice(&epoch.id.to_le_bytes());
             }
-            Self::Unknown(kind) => {
+            Self::Unknown(kind, must_understand) => {
                 out.extend_from_slice(&kind.to_le_bytes());
-                out.push(0);
+                out.push(u8::from(*must_understand));
             }
         }
         out
@@ -44,6 +44,6 @@ impl Control {
             let sane = flags == MUST_UNDERSTAND && cursor.left().is_empty() && epoch.number > 0;
             return sane.then_some(Self::Epoch(epoch));
         }
-        (flags == 0).then_some(Self::Unknown(kind))
+        Some(Self::Unknown(kind, flags != 0))
     }
 }

@@ -168,6 +168,11 @@ impl Trailer {
         reserved_is_zero.then_some(Self { summary_length, summary_checksum, offsets })
     }
 
+    /// Whether these bytes call themselves a trailer.
+    pub(crate) fn has_magic(bytes: &[u8]) -> bool {
+        bytes.starts_with(&MAGIC)
+    }
+
     /// Whether these bytes, which are no trailer, are the beginning of one that a crash cut short:
     /// its checksum, written last, is not all there.
     pub(crate) fn is_unfinished(bytes: &[u8], salt: u64, offset: u64) -> bool {

@@ -128,6 +128,22 @@ impl FrameHeader {
         Some(())
     }
 
+    /// Changes the synced place of `frame`, which is finished and will lie at `offset`.
+    pub(crate) fn set_synced(
+        frame: &mut [u8],
+        synced: Place,
+        salt: u64,
+        offset: u64,
+    ) -> Option<()> {
+        let (header_length, _) = Self::claimed(frame).ok()?;
+        let header = frame.get_mut(..header_length as usize)?;
+        header.get_mut(44..48)?.copy_from_slice(&synced.k.to_le_bytes());
+        header.get_mut(48..56)?.copy_from_slice(&synced.position.get().to_le_bytes());
+        let sum = checksum::sealed(header.get(4..)?, salt, offset);
+        header.get_mut(..4)?.copy_from_slice(&sum.to_le_bytes());
+        Some(())
+    }
+
     /// The lengths that the first [`FIXED_BYTES`] claim: of the header and of the frame. Plausible,
     /// not proven: the checksum comes once the whole header is there.
     pub(crate) fn claimed(fixed: &[u8]) -> Result<(u32, u32), FrameFault> {
@@ -198,6 +214,10 @@ impl FrameHeader {
             Err(FrameFault::Field("record count"))
         } else if position.get().checked_add(u64::from(n)).is_none() {
             Err(FrameFault::Field("position"))
+        } else if epoch == 0 {
+            Err(FrameFault::Field("epoch"))
+        } else if kind == FrameKind::Control && header_length as usize != FIXED_BYTES {
+            Err(FrameFault::Field("header length"))
         } else if synced >= first {
             Err(FrameFault::Field("synced place"))
         } else {

@@ -1,6 +1,6 @@
 //! The first bytes of a segment.
 
-use annals_types::{Place, Position, StoreId};
+use annals_types::{Epoch, Place, Position, StoreId};
 
 use super::cursor::Cursor;
 use super::{FORMAT, REVISION};
@@ -22,6 +22,9 @@ pub(crate) struct SegmentHeader {
     pub(crate) first: Place,
     /// 0 as written by appends; rewritten segments count up.
     pub(crate) generation: u32,
+    /// The newest epoch that the log had a record of when the segment began; number 0 where none.
+    /// With it a segment stands alone.
+    pub(crate) epoch: Epoch,
 }
 
 /// Why a file's first bytes are not the header of a segment.
@@ -46,6 +49,8 @@ impl SegmentHeader {
         out.extend_from_slice(&self.salt.to_le_bytes());
         out.extend_from_slice(&self.first.position.get().to_le_bytes());
         out.extend_from_slice(&self.first.k.to_le_bytes());
+        out.extend_from_slice(&self.epoch.number.to_le_bytes());
+        out.extend_from_slice(&self.epoch.id.to_le_bytes());
         out.resize(SEGMENT_HEADER_BYTES - 4, 0);
         out.extend_from_slice(&crc32fast::hash(&out).to_le_bytes());
         out.try_into().unwrap_or([0; SEGMENT_HEADER_BYTES])
@@ -77,9 +82,10 @@ impl SegmentHeader {
         let salt = cursor.u64()?;
         let position = Position::new(cursor.u64()?);
         let first = Place { position, k: cursor.u32()? };
+        let epoch = Epoch { number: cursor.u32()?, id: cursor.u64()? };
         let reserved_is_zero = cursor.left().iter().all(|&byte| byte == 0);
         Some(if intact && reserved_is_zero && first.k > 0 {
-            Ok(Self { store, salt, first, generation })
+            Ok(Self { store, salt, first, generation, epoch })
         } else {
             Err(SegmentHeaderFault::Damaged)
         })

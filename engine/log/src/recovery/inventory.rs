@@ -78,7 +78,11 @@ impl Inventory {
         }
         let page = state_page::read(fs, root)?;
         let of_state = State::store_of(&page);
-        let Some(store) = of_state.or(segments.first().map(|first| first.0.header.store)) else {
+        // The log is the truth: the page decides only where the segments do not agree.
+        let of_log = |store| segments.iter().filter(|found| found.0.header.store == store).count();
+        let candidates = segments.iter().map(|found| found.0.header.store).chain(of_state);
+        let Some(store) = candidates.max_by_key(|&store| (of_log(store), of_state == Some(store)))
+        else {
             return match damage.into_iter().next() {
                 Some(damage) => Err(LogError::Damaged(damage)),
                 None => Ok(None),
@@ -92,11 +96,8 @@ impl Inventory {
                 continue;
             }
             if listed.header.generation != 0 {
-                return Err(LogError::Unsupported {
-                    segment: listed.name,
-                    format: crate::format::FORMAT,
-                    revision: u16::MAX,
-                });
+                let what = format!("generation {}", listed.header.generation);
+                return Err(LogError::Unsupported { segment: listed.name, what });
             }
             let own_name = file_name_of(&listed.header);
             if listed.name != own_name {
@@ -122,6 +123,9 @@ impl Inventory {
             ));
         }
         let state = State::decode(&page, store);
+        if of_state.is_some() && state.is_none() {
+            notes.push(file_damage(STATE_FILE, "the page belongs to another store"));
+        }
         Ok(Some(Self {
             root: root.to_owned(),
             store,

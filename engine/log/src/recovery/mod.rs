@@ -150,6 +150,7 @@ impl Recovery {
             if !self.tiles(&listed) {
                 continue;
             }
+            self.adopt_epoch(&listed);
             let next = firsts.get(index + 1).copied();
             let (segment, end) = self.segment(listed, next, saved)?;
             segments.push(segment);
@@ -203,8 +204,13 @@ impl Recovery {
         true
     }
 
-    fn epoch(&self) -> u32 {
-        self.epochs.last().map(|start| start.epoch.number).unwrap_or_default()
+    /// An epoch whose record is lost is known from the segments that lie behind it.
+    fn adopt_epoch(&mut self, listed: &Listed) {
+        let epoch = listed.header.epoch;
+        let known = self.epochs.last().map(|start| start.epoch.number).unwrap_or_default();
+        if epoch.number > known {
+            self.epochs.push(EpochStart { epoch, place: listed.header.first });
+        }
     }
 
     fn segment(
@@ -253,9 +259,11 @@ impl Recovery {
         next: Option<Place>,
         saved: Option<(Epoch, Place)>,
     ) -> Result<Scanned> {
-        let mut walk = Walk::new(Arc::clone(segment), reserved, self.epoch());
+        let mut walk = Walk::new(Arc::clone(segment), reserved);
         // Frames that nothing so far proves to have been durable: offset and last place.
         let mut unproven: VecDeque<(u64, Place)> = VecDeque::new();
+        // Looked at once, at the first fault: later ones add nothing.
+        let mut ahead = None;
         let rest_end = loop {
             let checked = match walk.frame()? {
                 Some(frame) => Some(check(&mut walk, frame, offsets)?),
@@ -277,11 +285,16 @@ impl Recovery {
                 Some(next) if next == walk.last.next() => Follows::Next,
                 Some(_) => Follows::Gap,
             };
-            let rest_end = rest_end(&mut walk, reserved)?;
-            let rest = if rest_end == walk.offset { Rest::Zero } else { Rest::Bytes };
-            if follows == Follows::Nothing {
-                self.look_ahead(&mut walk, saved)?;
-            }
+            let rest_end = match ahead {
+                Some(end) => end,
+                None => {
+                    if follows == Follows::Nothing {
+                        self.look_ahead(&mut walk, saved)?;
+                    }
+                    *ahead.insert(rest_end(&mut walk, reserved)?)
+                }
+            };
+            let rest = if rest_end <= walk.offset { Rest::Zero } else { Rest::Bytes };
             match decide(follows, rest, self.proof > walk.last) {
                 Decision::End | Decision::Full => break rest_end,
                 Decision::Torn => {
@@ -310,6 +323,7 @@ impl Recovery {
             unproven.pop_front();
         }
         let unproven = unproven.front().map_or(walk.offset, |front| front.0);
+        let rest_end = rest_end.max(walk.offset);
         Ok(Scanned { end: walk.offset, rest_end, unproven, reserved })
     }
 
@@ -320,7 +334,7 @@ impl Recovery {
             Some(Control::Epoch(epoch)) => {
                 self.epochs.push(EpochStart { epoch, place: header.first });
             }
-            Some(Control::Unknown(_)) => {}
+            Some(Control::Unknown(..)) => {}
             None => self.stamp = self.stamp.max(header.recorded_at),
         }
     }

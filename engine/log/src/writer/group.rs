@@ -6,9 +6,23 @@ use annals_types::Place;
 
 use super::{Core, Publish, Shared, SyncMode};
 use crate::error::Result;
+use crate::format::frame::FrameHeader;
 
 /// A buffer that grew beyond this is not kept for the next group.
 const SPARE_BYTES_MAX: usize = 4 << 20;
+
+impl<P> Core<P> {
+    /// Puts into the pending frames what became durable while they gathered: each then proves that
+    /// the whole group before it was, should that rot.
+    fn renew_synced(&mut self) {
+        let salt = self.active.segment.header.salt;
+        for start in self.pending_frames.drain(..) {
+            let offset = self.pending_offset + start as u64;
+            let frame = self.pending.get_mut(start..).unwrap_or_default();
+            FrameHeader::set_synced(frame, self.durable, salt, offset);
+        }
+    }
+}
 
 impl<P: Publish> Shared<P> {
     /// Waits until `done`, doing the group's work where nobody else does. `group` is the one that
@@ -52,6 +66,7 @@ impl<P: Publish> Shared<P> {
     /// the next group gathers.
     pub(super) fn lead(&self, core: &mut MutexGuard<'_, Core<P>>) {
         let group = core.group;
+        core.renew_synced();
         let spare = std::mem::take(&mut core.spare);
         let mut bytes = std::mem::replace(&mut core.pending, spare);
         let offset = core.pending_offset;

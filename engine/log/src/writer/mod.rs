@@ -85,6 +85,8 @@ struct Core<P> {
     publish: P,
     active: Active,
     epoch: Epoch,
+    /// The newest epoch that the log has a record of.
+    recorded_epoch: Epoch,
     state: StatePage,
     /// The last place given.
     assigned: Place,
@@ -97,6 +99,8 @@ struct Core<P> {
     /// Frames that wait for the next group's write, and where they will lie.
     pending: Vec<u8>,
     pending_offset: u64,
+    /// Where in `pending` each frame begins.
+    pending_frames: Vec<usize>,
     /// An empty buffer, kept for the next group.
     spare: Vec<u8>,
     /// The number of the group that gathers now.
@@ -178,8 +182,9 @@ impl<P: Publish> Log<P> {
     /// # Errors
     /// As [`Log::sync`]. The log is closed all the same.
     pub fn close(&self) -> Result<()> {
-        let synced = self.sync();
+        // First, so that nothing is appended behind the last sync.
         self.shared.core.lock().closed = true;
+        let synced = self.sync();
         // Ended outside the lock: a step in progress may want it.
         let tasks = self.shared.tasks.write().take();
         drop(tasks);
@@ -264,6 +269,7 @@ impl<P: Publish> LogGuard<'_, P> {
                 if core.pending.is_empty() {
                     core.pending_offset = offset;
                 }
+                core.pending_frames.push(core.pending.len());
                 core.pending.extend_from_slice(bytes);
             }
             SyncMode::Interval(_) => {

@@ -47,10 +47,15 @@ pub fn create(env: &Env, root: &Path) -> Result<()> {
     let (low, high) = store.0.split_at_mut(8);
     low.copy_from_slice(&env.random.u64().to_le_bytes());
     high.copy_from_slice(&env.random.u64().to_le_bytes());
-    let header =
-        SegmentHeader { store, salt: env.random.u64(), first: Place::START.next(), generation: 0 };
+    let header = SegmentHeader {
+        store,
+        salt: env.random.u64(),
+        first: Place::START.next(),
+        generation: 0,
+        epoch: Epoch::default(),
+    };
     segment::create(&*env.fs, root, header, FIRST_RESERVE_BYTES).map_err(fail)?;
-    Ok(())
+    segment::sync_folder(&*env.fs, root).map_err(fail)
 }
 
 impl Recovered {
@@ -66,6 +71,11 @@ impl Recovered {
         for path in &self.inventory.unfinished {
             let fail = |error| LogError::io(format!("removing {}", path.display()), error);
             env.fs.remove(path).map_err(fail)?;
+        }
+        // Whoever wrote before may have been killed between making a name and syncing it.
+        for folder in [self.inventory.root.join(LOG_FOLDER), self.inventory.root.clone()] {
+            let fail = |error| LogError::io(format!("syncing {}", folder.display()), error);
+            env.fs.sync_dir(&folder).map_err(fail)?;
         }
         if let Some(tail) = &self.tail {
             settle_tail(tail)
@@ -133,6 +143,7 @@ impl Settled {
         let epoch = Epoch { number: self.epoch_number.saturating_add(1), id: env.random.u64() };
         let state = StatePage::open(&*env.fs, &self.root, self.reader.store(), self.sequence)
             .map_err(|error| LogError::io("opening the state page", error))?;
+        let recorded_epoch = self.reader.epoch();
         let active = match self.active {
             Some(active) => active,
             None => first_active(&env, &self.root, &self.reader, self.last)?,
@@ -141,6 +152,7 @@ impl Settled {
             publish,
             active,
             epoch,
+            recorded_epoch,
             state,
             assigned: self.last,
             attempted: self.last,
@@ -149,6 +161,7 @@ impl Settled {
             stamp: self.stamp,
             pending: Vec::new(),
             pending_offset: 0,
+            pending_frames: Vec::new(),
             spare: Vec::new(),
             group: 0,
             leading: false,
@@ -173,6 +186,7 @@ impl Settled {
         guard.make_room(&draft)?;
         let appended = guard.append(&mut draft, None)?;
         guard.finish(&appended, true)?;
+        log.shared.core.lock().recorded_epoch = epoch;
         log.shared.reader.add_epoch(EpochStart { epoch, place: appended.last });
         let tasks = Tasks::start(&log.shared)
             .map_err(|error| LogError::io("starting the log's background work", error))?;
@@ -188,9 +202,12 @@ fn first_active(env: &Env, root: &Path, reader: &LogReader, last: Place) -> Resu
         salt: env.random.u64(),
         first: last.next(),
         generation: 0,
+        epoch: reader.epoch(),
     };
-    let segment = segment::create(&*env.fs, root, header, FIRST_RESERVE_BYTES)
-        .map_err(|error| LogError::io("making a segment", error))?;
+    let fail = |error| LogError::io("making a segment", error);
+    let segment =
+        segment::create(&*env.fs, root, header, FIRST_RESERVE_BYTES).map_err(fail)?;
+    segment::sync_folder(&*env.fs, root).map_err(fail)?;
     let active = active(segment, FIRST_RESERVE_BYTES);
     reader.push_segment(Arc::clone(&active.segment));
     Ok(active)

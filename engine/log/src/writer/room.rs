@@ -11,7 +11,7 @@ use crate::error::{LogError, Result};
 use crate::format::draft::Draft;
 use crate::format::segment_header::SegmentHeader;
 use crate::offsets::{LiveOffsets, OffsetTable};
-use crate::segment::{self, FRAMES_START, PAGE_BYTES, write_zeros};
+use crate::segment::{self, FRAMES_START, LOG_FOLDER, PAGE_BYTES, write_zeros};
 
 /// Least and most that is reserved at once.
 const RESERVE_BYTES_MIN: u64 = 64 << 10;
@@ -122,16 +122,18 @@ impl<P: Publish> Shared<P> {
         let segment = Arc::clone(&core.active.segment);
         // Synced here, so that no append's sync has to journal the new length.
         let done = MutexGuard::unlocked(&mut core, || {
-            write_zeros(&*segment.file, reserved, target)?;
-            segment.file.sync()
+            if let Err(error) = write_zeros(&*segment.file, reserved, target) {
+                // Of a full disk whoever needs the room next is told.
+                self.no_room(format!("reserving space in {}", segment.name), error);
+                return false;
+            }
+            // A failed sync is never harmless: it may have dropped commits of the same file.
+            let synced = segment.file.sync();
+            synced.map_err(|error| self.latch.trip(format!("syncing {}", segment.name), error)).is_ok()
         });
         core.reserving = false;
-        match done {
-            Ok(()) => core.active.reserved = target,
-            // Whoever needs the room next is told.
-            Err(error) => {
-                let _ = self.no_room(format!("reserving space in {}", segment.name), error);
-            }
+        if done {
+            core.active.reserved = target;
         }
         drop(core);
         self.changed.notify_all();
@@ -156,6 +158,7 @@ impl<P: Publish> Shared<P> {
             salt: self.env.random.u64(),
             first: core.assigned.next(),
             generation: 0,
+            epoch: core.recorded_epoch,
         };
         core.active = self.new_segment(header, length)?;
         self.reader.push_segment(Arc::clone(&core.active.segment));
@@ -169,6 +172,10 @@ impl<P: Publish> Shared<P> {
         let segment = made.map_err(|error| {
             let name = segment::file_name(header.first, header.generation);
             self.no_room(format!("making the segment {name}"), error)
+        })?;
+        // The name is there now, so there is no way back.
+        segment::sync_folder(&*self.env.fs, &self.root).map_err(|error| {
+            LogError::Failed(self.latch.trip(format!("syncing {LOG_FOLDER}"), error))
         })?;
         Ok(active(segment, reserved))
     }

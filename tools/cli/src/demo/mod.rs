@@ -4,6 +4,7 @@ mod random;
 mod shop;
 mod story;
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use annals::{ErrorKind, ReadOnlyStore};
@@ -15,8 +16,8 @@ use story::Story;
 const FOLDER: &str = "annals-demo";
 
 const AFTER_HELP: &str = "\
-Makes a store in DIR and leaves it there to play with. The same seed tells the same story. ANNALS_STORE
-is not looked at, so that nobody's daily store is filled.
+Makes a store in DIR and leaves it there to play with. The same seed tells the same story. \
+ANNALS_STORE is not looked at, so that nobody's daily store is filled.
 
 Examples:
   annals demo
@@ -29,8 +30,8 @@ pub(crate) struct Args {
     /// Where to make the store [default: annals-demo in this folder]
     dir: Option<PathBuf>,
     /// Events to write, at least
-    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
-    events: u64,
+    #[arg(long, value_name = "N", default_value = "100000")]
+    events: NonZeroU64,
     /// Which story to tell
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
@@ -39,7 +40,7 @@ pub(crate) struct Args {
 pub(crate) fn run(store: Option<&Path>, args: &Args) -> Result<Exit, Failure> {
     let folder = args.dir.as_deref().or(store).unwrap_or(Path::new(FOLDER));
     refuse_to_overwrite(folder)?;
-    Story::new(folder, args.seed).tell(args.events)?;
+    Story::new(folder, args.seed).tell(args.events.get())?;
     Ok(Exit::Fine)
 }
 

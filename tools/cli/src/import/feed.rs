@@ -83,8 +83,9 @@ impl Feed {
     }
 
     /// Waits for the next message.
-    pub(super) fn receive(&self) -> Result<Message, Failure> {
-        self.messages.recv().map_err(|_| Failure::failed("the thread that reads has died"))
+    pub(super) fn receive(&self) -> Message {
+        let died = || Message::End(Ending::Broken("the thread that reads has died".to_owned()));
+        self.messages.recv().unwrap_or_else(|_| died())
     }
 
     /// Whether Ctrl-C was pressed.

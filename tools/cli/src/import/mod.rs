@@ -16,6 +16,7 @@ use std::path::Path;
 use annals::Durability;
 
 use crate::failure::{Exit, Failure};
+use crate::humane::quoted;
 use crate::progress::{Progress, Unit};
 use crate::writing;
 use feed::{Ending, Feed, Message};
@@ -26,21 +27,22 @@ use writer::Writer;
 const BATCH_LINES_DEFAULT: u64 = 1_000;
 
 const AFTER_HELP: &str = "\
-Each line is an object with `stream`, `type` and `data` (any JSON, kept byte for byte), and where
-there are any `id` (a UUID), `schema`, `occurred_at` (RFC 3339), `tags`, `metadata`,
-`correlation_id`, `causation_id`. Data that is not JSON comes as `data_text` or `data_base64`. Any
-other field makes a line bad, so that nothing is lost unsaid. The file may be gzip.
+Each line is an object with `stream`, `type` and `data` (any JSON, kept byte for byte), and where \
+there are any `id` (a UUID), `schema`, `occurred_at` (RFC 3339), `tags`, `metadata`, \
+`correlation_id`, `causation_id`. Data that is not JSON comes as `data_text` or `data_base64`, \
+and metadata likewise; where that does not tell what data is, `content` does: json, text or \
+binary. Any other field makes a line bad, so that nothing is lost unsaid. The file may be gzip.
 
-The lines of `annals events --format jsonl` can be imported as they are: `position` and `version`
-are ignored, since the store gives its own, and `recorded_at` too unless --recorded-at is given.
-`id` is taken as the event's own id, also where the store it came from had derived it: what refers
-to it by causation_id stays right, and a second import of the same lines is refused.
+The lines of `annals events --format jsonl` can be imported as they are: `position` and `version` \
+are ignored, since the store gives its own, and `recorded_at` too unless --recorded-at is given. \
+`id` is taken as the event's own id, also where the store it came from had derived it: what \
+refers to it by causation_id stays right, and a second import of the same lines is refused.
 
 N lines are written, then synced once and acknowledged by one line on stderr:
   acknowledged: line 2000, position 2000
-With `--durability buffered` nothing waits for the disk and the line begins with `written:`. A batch
-is not a commit: each line is one, in the file's order. A bad line stops the import; what came before
-it is synced and kept. Ctrl-C does the same.
+With `--durability buffered` nothing waits for the disk and the line begins with `written:`. A \
+batch is not a commit: each line is one, in the file's order. A bad line stops the import; what \
+came before it is synced and kept. Ctrl-C does the same.
 
 Examples:
   annals -s shop import history.jsonl.gz
@@ -77,33 +79,64 @@ enum Survives {
     Buffered,
 }
 
+impl Args {
+    fn is_synced(&self) -> bool {
+        self.durability == Survives::Sync
+    }
+
+    fn batch(&self) -> u64 {
+        self.batch.map_or(BATCH_LINES_DEFAULT, NonZeroU64::get)
+    }
+
+    /// How to go on with line `next`.
+    fn again(&self, folder: &Path, next: u64) -> String {
+        if self.file == "-" {
+            return format!("go on with line {next}");
+        }
+        let unpack = if self.file.ends_with(".gz") { "zcat" } else { "cat" };
+        let (file, folder) = (quoted(&self.file), folder.display().to_string());
+        let mut command = format!("{unpack} {file} | tail -n +{next} | annals");
+        command.push_str(&format!(" -s {} import -", quoted(&folder)));
+        if !self.is_synced() {
+            command.push_str(" --durability buffered");
+        }
+        if let Some(batch) = self.batch {
+            command.push_str(&format!(" --batch {batch}"));
+        }
+        for (given, option) in [(self.skip_bad, "skip-bad"), (self.recorded_at, "recorded-at")] {
+            if given {
+                command.push_str(&format!(" --{option}"));
+            }
+        }
+        format!("to go on: {command}")
+    }
+}
+
 pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     // The input first: a mistyped file makes no store.
     let input = Input::open(&args.file)?;
+    // Buffered in either case: the sync of a batch is asked for when the batch is written.
+    let store = writing::open(folder, Durability::Buffered, true)?;
+    let stats = store.stats().map_err(|error| Failure::store(&error, folder))?;
+    let stamps = args.recorded_at.then(|| Stamps::new(stats.recorded_last));
     let progress = match args.batch {
         // Who sets the batch wants to see the batches.
         Some(_) => Progress::hidden(),
         None => Progress::new("importing", Unit::Bytes, input.bytes_total()),
     };
-    // Buffered in either case: the sync of a batch is asked for when the batch is written.
-    let store = writing::open(folder, Durability::Buffered, true)?;
-    let stats = store.stats().map_err(|error| Failure::store(&error, folder))?;
-    let stamps = args.recorded_at.then(|| Stamps::new(stats.recorded_last));
-    let batch = args.batch.map_or(BATCH_LINES_DEFAULT, NonZeroU64::get);
-    let synced = args.durability == Survives::Sync;
-    let mut writer = Writer::new(store, folder, synced, batch, stamps, args.skip_bad, progress);
+    let mut writer = Writer::new(store, folder, args, stamps, progress);
 
     let bytes_read = input.bytes_read();
     let feed = Feed::start(input)?;
     let ending = loop {
-        match feed.receive()? {
+        match feed.receive() {
             Message::Lines(lines) => {
                 for line in lines {
                     if feed.is_interrupted() {
                         break;
                     }
                     if let Err(failure) = writer.line(line) {
-                        return Err(writer.give_up(failure, &args.file));
+                        return Err(writer.give_up(failure));
                     }
                 }
                 writer.show(&bytes_read);
@@ -115,11 +148,11 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
             break Ending::Interrupted;
         }
     };
+    // Ctrl-C also ends what feeds a pipe: its end is then not the end of the input.
+    let ending = if feed.is_interrupted() { Ending::Interrupted } else { ending };
     match ending {
         Ending::Complete => writer.finish(),
-        Ending::Broken(message) => Err(writer.give_up(Failure::failed(message), &args.file)),
-        Ending::Interrupted => {
-            Err(writer.give_up(Failure::interrupted("stopped by Ctrl-C"), &args.file))
-        }
+        Ending::Broken(message) => Err(writer.give_up(Failure::failed(message))),
+        Ending::Interrupted => Err(writer.give_up(Failure::interrupted("stopped by Ctrl-C"))),
     }
 }

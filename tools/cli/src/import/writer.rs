@@ -9,13 +9,15 @@ use std::time::Instant;
 
 use annals::{AppendOptions, ErrorKind, ExpectedVersion, Position, Store};
 
+use super::Args;
 use super::feed::Numbered;
 use super::line::Line;
 use super::stamps::Stamps;
 use crate::failure::{Exit, Failure, explain};
-use crate::humane::{counted, duration, quoted, rate};
+use crate::humane::{counted, duration, rate};
 use crate::messages;
 use crate::progress::Progress;
+use crate::writing;
 
 /// Bad lines that are listed; the others are counted.
 const BAD_LISTED_MAX: u64 = 20;
@@ -32,10 +34,8 @@ struct Mark {
 pub(super) struct Writer<'a> {
     store: Store,
     folder: &'a Path,
-    synced: bool,
-    batch: u64,
+    args: &'a Args,
     stamps: Option<Stamps>,
-    skip_bad: bool,
     progress: Progress,
     begun: Instant,
     events: u64,
@@ -46,25 +46,21 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
+    /// `stamps`: the rules by which lines are stamped, where the clock does not do it.
     pub(super) fn new(
         store: Store,
         folder: &'a Path,
-        synced: bool,
-        batch: u64,
+        args: &'a Args,
         stamps: Option<Stamps>,
-        skip_bad: bool,
         progress: Progress,
     ) -> Self {
-        let begun = Instant::now();
         Self {
             store,
             folder,
-            synced,
-            batch,
+            args,
             stamps,
-            skip_bad,
             progress,
-            begun,
+            begun: Instant::now(),
             events: 0,
             bad: 0,
             first: None,
@@ -81,9 +77,13 @@ impl<'a> Writer<'a> {
                 self.events += 1;
                 self.first = self.first.or(Some(position));
                 self.last = Some(Mark { line: number, position });
-                if self.events.is_multiple_of(self.batch) { self.acknowledge() } else { Ok(()) }
+                if self.events.is_multiple_of(self.args.batch()) {
+                    self.acknowledge()
+                } else {
+                    Ok(())
+                }
             }
-            Err(Refusal::Bad(reason)) if self.skip_bad => {
+            Err(Refusal::Bad(reason)) if self.args.skip_bad => {
                 self.bad += 1;
                 if self.bad <= BAD_LISTED_MAX {
                     let text = format!("line {number}: {reason}");
@@ -129,21 +129,18 @@ impl<'a> Writer<'a> {
         let Some(mark) = self.last.filter(|_| self.last != self.acknowledged) else {
             return Ok(());
         };
-        if self.synced {
+        if self.args.is_synced() {
             self.store.sync().map_err(|error| Failure::store(&error, self.folder))?;
         }
         self.acknowledged = Some(mark);
         let text = format!("line {}, position {}", mark.line, mark.position);
+        let word = if self.args.is_synced() { "acknowledged" } else { "written" };
         if self.progress.is_hidden() {
-            messages::say(format_args!("{}: {text}", self.word()));
+            messages::say(format_args!("{word}: {text}"));
         } else {
             self.progress.words(text);
         }
         Ok(())
-    }
-
-    fn word(&self) -> &'static str {
-        if self.synced { "acknowledged" } else { "written" }
     }
 
     /// Moves the progress bar.
@@ -153,10 +150,16 @@ impl<'a> Writer<'a> {
 
     /// Acknowledges the rest, closes the store, and sums up.
     pub(super) fn finish(mut self) -> Result<Exit, Failure> {
-        self.acknowledge()?;
+        if let Err(failure) = self.acknowledge() {
+            return Err(self.give_up(failure));
+        }
         let Self { store, progress, .. } = self;
-        store.close().map_err(|error| Failure::store(&error, self.folder))?;
         drop(progress);
+        if self.args.is_synced() {
+            writing::close_durable(store);
+        } else {
+            store.close().map_err(|error| Failure::store(&error, self.folder))?;
+        }
         let time = self.begun.elapsed();
         if self.bad > 0 {
             let more =
@@ -168,8 +171,8 @@ impl<'a> Writer<'a> {
             _ => String::new(),
         };
         messages::say(format_args!(
-            "imported: {}{range} in {}, {} events/s",
-            counted(self.events, "event"),
+            "imported: {} events{range} in {}, {} events/s",
+            self.events,
             duration(time),
             rate(self.events, time)
         ));
@@ -177,43 +180,27 @@ impl<'a> Writer<'a> {
     }
 
     /// Keeps what was written before a failure, and says what that is and how to go on.
-    pub(super) fn give_up(mut self, failure: Failure, file: &str) -> Failure {
+    pub(super) fn give_up(mut self, failure: Failure) -> Failure {
         // Where this fails too, the first failure is the cause; what was acknowledged holds.
         let settled = self.acknowledge();
         let Self { store, progress, .. } = self;
-        let closed = store.close();
         drop(progress);
-        let kept = match self.acknowledged {
+        // Closing syncs what was only written; more than was said it cannot promise.
+        let _ = store.close();
+        let mut kept = match self.acknowledged {
             None => "nothing was imported".to_owned(),
             Some(mark) => {
                 format!("kept: everything up to line {}, position {}", mark.line, mark.position)
             }
         };
-        let kept = match (settled, closed) {
-            (Ok(()), Ok(())) => kept,
-            _ => format!("{kept}; what came behind it may or may not be there"),
-        };
-        let next = self.acknowledged.map_or(1, |mark| mark.line + 1);
-        let again = again(self.folder, file, next);
-        let hint = match failure.way_out() {
-            Some(hint) => format!("{kept}; {hint}; {again}"),
-            None => format!("{kept}; {again}"),
-        };
-        failure.hint(hint)
+        if settled.is_err() {
+            kept.push_str("; what came behind it may or may not be there");
+        }
+        let hint = failure.way_out().map(str::to_owned);
+        let again = self.acknowledged.map(|mark| self.args.again(self.folder, mark.line + 1));
+        let parts: Vec<String> = [Some(kept), hint, again].into_iter().flatten().collect();
+        failure.hint(parts.join("; "))
     }
-}
-
-/// How to go on.
-fn again(folder: &Path, file: &str, next: u64) -> String {
-    if file == "-" || next == 1 {
-        return format!("go on with line {next}");
-    }
-    let unpack = if file.ends_with(".gz") { "zcat" } else { "cat" };
-    format!(
-        "to go on: {unpack} {} | tail -n +{next} | annals -s {} import -",
-        quoted(file),
-        quoted(&folder.display().to_string())
-    )
 }
 
 /// Why a line was not appended.

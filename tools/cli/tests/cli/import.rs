@@ -14,7 +14,7 @@ fn what_was_imported_comes_out_equal() {
     );
     let run = session.import(line, &[]).success();
     said(&run, &["made a new store in store\n", "acknowledged: line 1, position 1\n"]);
-    said(&run, &["imported: 1 event at positions 1 to 1 in "]);
+    said(&run, &["imported: 1 events at positions 1 to 1 in "]);
 
     let recorded = session.field(&["events"], "recorded_at");
     let expected = concat!(
@@ -132,7 +132,7 @@ fn names_and_sizes_outside_the_limits_are_bad_lines() {
             "line 6: the event type has 257 bytes",
             "line 8: the tag has 257 bytes",
             "8 bad lines in all",
-            "imported: 1 event",
+            "imported: 1 events",
         ],
     );
 }
