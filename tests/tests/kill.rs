@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +17,10 @@ use annals_tests::budget;
 use annals_tests::check;
 use annals_tests::model::Recorded;
 use annals_tests::workload::seeded;
+
+/// One test at a time: a process that is being made shares this one's open files for a moment, and
+/// with them the lock of a store that the other test has just closed.
+static TURN: Mutex<()> = Mutex::new(());
 
 const THREADS: u64 = 4;
 const SEGMENT_BYTES: u64 = 64 << 10;
@@ -157,6 +161,7 @@ fn check_all(store: &dyn annals_tests::reader::Reader, said: &Said) -> Position 
 }
 
 fn kill_again_and_again(durability: Durability) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let rounds: u64 = budget::from_env::<u64>("ANNALS_KILL_ROUNDS", 20).div_ceil(2);
     let random = SeededRandom::new(budget::from_env("ANNALS_KILL_SEED", 1));
     let folder = tempfile::tempdir().unwrap();

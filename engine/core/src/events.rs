@@ -67,7 +67,7 @@ impl Iterator for Events {
 fn start(read: &Read) -> Result<State> {
     match &read.stream {
         Some(stream) => limits::check_stream_name(stream)?,
-        None if read.from_version > Version::NONE => {
+        None if read.from_version.is_some() => {
             let message = "a version is an event's number in its stream: \
                            read a stream from it, or all events from a position";
             return Err(Invalid::Other(message.to_owned()).into());
@@ -121,7 +121,7 @@ impl StreamEvents {
         let index = &view.source.index;
         let version_at =
             |position| index.head(&stream, position).map(|head| head.version).unwrap_or_default();
-        let low = version_at(from.minus(1)).plus(1).max(read.from_version);
+        let low = version_at(from.minus(1)).plus(1).max(read.from_version.unwrap_or_default());
         let high = version_at(to);
         Self {
             backward: read.backward,

@@ -2,6 +2,7 @@
 //! takes them in once the log publishes them.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 
 use annals_index::{Entry, Index};
@@ -66,7 +67,7 @@ impl Pending {
 }
 
 impl Publish for Pending {
-    fn publish(&mut self, visible: Place) {
+    fn publish(&mut self, visible: Place) -> io::Result<()> {
         while let Some(commit) = self.commits.pop_front_if(|next| next.last <= visible.position) {
             let count = commit.last.get() - commit.first.get() + 1;
             self.index.apply(&mut (0..count).map(|n| Entry {
@@ -75,6 +76,10 @@ impl Publish for Pending {
                 version: commit.first_version.plus(n),
                 id: usize::try_from(n).ok().and_then(|n| commit.ids.get(n).copied().flatten()),
             }));
+            if self.index.covers() != commit.last {
+                let message = format!("the index takes no more at event {}", commit.last);
+                return Err(io::Error::other(message));
+            }
             if self.heads.get(&commit.stream).is_some_and(|head| head.1 == commit.last) {
                 self.heads.remove(&commit.stream);
             }
@@ -82,6 +87,7 @@ impl Publish for Pending {
                 self.ids.remove(&id);
             }
         }
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ pub struct Read {
     pub(crate) view: View,
     /// All events, where it is `None`.
     pub(crate) stream: Option<String>,
-    pub(crate) from_version: Version,
+    pub(crate) from_version: Option<Version>,
     pub(crate) from: Position,
     pub(crate) since: Option<Timestamp>,
     pub(crate) until: Option<Timestamp>,
@@ -27,7 +27,7 @@ impl Read {
         Self {
             view,
             stream: stream.map(str::to_owned),
-            from_version: Version::NONE,
+            from_version: None,
             from: Position::START,
             since: None,
             until: None,
@@ -40,7 +40,7 @@ impl Read {
     /// gives one [`Invalid`](crate::ErrorKind::Invalid) error.
     #[must_use]
     pub fn from_version(mut self, version: Version) -> Self {
-        self.from_version = version;
+        self.from_version = Some(version);
         self
     }
 

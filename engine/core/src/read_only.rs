@@ -27,7 +27,6 @@ struct Shared {
     view: View,
     last: Place,
     damage: Vec<Damage>,
-    notes: Vec<Damage>,
     torn_tail: Option<TornTail>,
 }
 
@@ -72,12 +71,12 @@ impl ReadOnlyStore {
             damage.iter().all(|old| (&old.segment, old.offset) != (&new.segment, new.offset))
         });
         damage.append(&mut found);
+        damage.extend_from_slice(recovered.notes());
         let source = Source { reader, index: Arc::new(index) as Arc<dyn Index> };
         let shared = Shared {
             view: View::new(Arc::new(source)),
             last: recovered.last(),
             damage,
-            notes: recovered.notes().to_vec(),
             torn_tail: recovered.torn_tail().cloned(),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -157,9 +156,8 @@ impl ReadOnlyStore {
     pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Report> {
         let reader = &self.shared.view.source.reader;
         let verified = reader.verify(self.shared.last, progress)?;
-        let known: Vec<Damage> =
-            self.shared.damage.iter().chain(&self.shared.notes).cloned().collect();
+        let known = &self.shared.damage;
         let torn_tail = self.shared.torn_tail.clone();
-        Ok(Report::new(reader, self.shared.last.position, verified, &known, torn_tail))
+        Ok(Report::new(reader, self.shared.last.position, verified, known, torn_tail))
     }
 }

@@ -36,14 +36,14 @@ impl Streams {
         Self { view, filter: StreamFilter::All, page: Vec::new(), after: None, ended: false }
     }
 
-    /// Only those of this category (see [`category`](crate::category)).
+    /// Only those of this category, instead of any filter set before (see [`category`](crate::category)).
     #[must_use]
     pub fn category(mut self, category: impl Into<String>) -> Self {
         self.filter = StreamFilter::Category(category.into());
         self
     }
 
-    /// Only those whose name begins so.
+    /// Only those whose name begins so, instead of any filter set before.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.filter = StreamFilter::Prefix(prefix.into());

@@ -48,9 +48,7 @@ impl ManualClock {
     /// A clock that shows `now`.
     #[must_use]
     pub const fn new(now: Timestamp) -> Self {
-        Self {
-            at: Mutex::new((now, Duration::ZERO)),
-        }
+        Self { at: Mutex::new((now, Duration::ZERO)) }
     }
 
     /// Both clocks move on.
@@ -86,26 +84,14 @@ mod tests {
     #[test]
     fn the_manual_clock_moves_only_when_told() {
         let clock = ManualClock::new(Timestamp::from_micros(1_000));
-        assert_eq!(
-            (clock.now().as_micros(), clock.steady()),
-            (1_000, Duration::ZERO)
-        );
+        assert_eq!((clock.now().as_micros(), clock.steady()), (1_000, Duration::ZERO));
         clock.advance(Duration::from_micros(5));
-        assert_eq!(
-            (clock.now().as_micros(), clock.steady().as_micros()),
-            (1_005, 5)
-        );
+        assert_eq!((clock.now().as_micros(), clock.steady().as_micros()), (1_005, 5));
         clock.set(Timestamp::from_micros(-7));
-        assert_eq!(
-            (clock.now().as_micros(), clock.steady().as_micros()),
-            (-7, 5)
-        );
+        assert_eq!((clock.now().as_micros(), clock.steady().as_micros()), (-7, 5));
         clock.advance(Duration::MAX);
         clock.advance(Duration::MAX);
-        assert_eq!(
-            (clock.now(), clock.steady()),
-            (Timestamp::MAX, Duration::MAX)
-        );
+        assert_eq!((clock.now(), clock.steady()), (Timestamp::MAX, Duration::MAX));
     }
 
     #[test]

@@ -3,10 +3,7 @@
 //! It is a test suite, to be called from tests: a broken promise is a panic that names it. What a
 //! power cut may do is not checked here, because only [`FaultyFs`](crate::FaultyFs) can be asked.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "it is a test suite, and panics are its verdict"
-)]
+#![expect(clippy::unwrap_used, reason = "it is a test suite, and panics are its verdict")]
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -30,25 +27,16 @@ pub fn check(fs: &dyn Fs, root: &Path) {
 type Test = fn(&dyn Fs, &Path);
 
 const TESTS: &[(&str, Test)] = &[
-    (
-        "folders-are-made-with-those-above",
-        folders_are_made_with_those_above,
-    ),
+    ("folders-are-made-with-those-above", folders_are_made_with_those_above),
     ("a-file-blocks-a-folder", a_file_blocks_a_folder),
-    (
-        "list-is-sorted-and-tells-kinds",
-        list_is_sorted_and_tells_kinds,
-    ),
+    ("list-is-sorted-and-tells-kinds", list_is_sorted_and_tells_kinds),
     ("create-is-exclusive", create_is_exclusive),
     ("what-is-missing-is-not-found", what_is_missing_is_not_found),
     ("a-folder-is-no-file", a_folder_is_no_file),
     ("a-file-is-no-folder", a_file_is_no_folder),
     ("read-stops-only-at-the-end", read_stops_only_at_the_end),
     ("gaps-are-zeros", gaps_are_zeros),
-    (
-        "overwrite-changes-only-its-bytes",
-        overwrite_changes_only_its_bytes,
-    ),
+    ("overwrite-changes-only-its-bytes", overwrite_changes_only_its_bytes),
     ("large-writes-come-back", large_writes_come_back),
     ("an-empty-write-does-nothing", an_empty_write_does_nothing),
     ("a-wild-offset-is-refused", a_wild_offset_is_refused),
@@ -56,25 +44,13 @@ const TESTS: &[(&str, Test)] = &[
     ("all-handles-see-a-write", all_handles_see_a_write),
     ("rename-replaces", rename_replaces),
     ("rename-crosses-folders", rename_crosses_folders),
-    (
-        "handles-survive-rename-and-remove",
-        handles_survive_rename_and_remove,
-    ),
-    (
-        "a-removed-name-can-be-made-again",
-        a_removed_name_can_be_made_again,
-    ),
+    ("handles-survive-rename-and-remove", handles_survive_rename_and_remove),
+    ("a-removed-name-can-be-made-again", a_removed_name_can_be_made_again),
     ("syncs-succeed", syncs_succeed),
-    (
-        "a-lock-is-exclusive-until-dropped",
-        a_lock_is_exclusive_until_dropped,
-    ),
+    ("a-lock-is-exclusive-until-dropped", a_lock_is_exclusive_until_dropped),
     ("a-lock-has-one-winner", a_lock_has_one_winner),
     ("readers-run-beside-a-writer", readers_run_beside_a_writer),
-    (
-        "a-replaced-name-is-never-missing",
-        a_replaced_name_is_never_missing,
-    ),
+    ("a-replaced-name-is-never-missing", a_replaced_name_is_never_missing),
 ];
 
 fn kind<T>(result: std::io::Result<T>) -> ErrorKind {
@@ -82,11 +58,7 @@ fn kind<T>(result: std::io::Result<T>) -> ErrorKind {
 }
 
 fn names(fs: &dyn Fs, dir: &Path) -> Vec<String> {
-    fs.list(dir)
-        .unwrap()
-        .into_iter()
-        .map(|entry| entry.name)
-        .collect()
+    fs.list(dir).unwrap().into_iter().map(|entry| entry.name).collect()
 }
 
 fn create(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Arc<dyn File> {
@@ -118,10 +90,7 @@ fn a_file_blocks_a_folder(fs: &dyn Fs, dir: &Path) {
     create(fs, &dir.join("file"), b"x");
     for path in ["file", "file/below"] {
         let kind = kind(fs.create_dir_all(&dir.join(path)));
-        assert!(
-            matches!(kind, ErrorKind::AlreadyExists | ErrorKind::NotADirectory),
-            "{kind}"
-        );
+        assert!(matches!(kind, ErrorKind::AlreadyExists | ErrorKind::NotADirectory), "{kind}");
     }
 }
 
@@ -130,14 +99,11 @@ fn list_is_sorted_and_tells_kinds(fs: &dyn Fs, dir: &Path) {
         create(fs, &dir.join(name), b"");
     }
     for name in ["folder", "a-folder"] {
-        fs.create_dir_all(&dir.join(name).join("not listed"))
-            .unwrap();
+        fs.create_dir_all(&dir.join(name).join("not listed")).unwrap();
     }
     let entries = fs.list(dir).unwrap();
-    let listed: Vec<(&str, EntryKind)> = entries
-        .iter()
-        .map(|entry| (entry.name.as_str(), entry.kind))
-        .collect();
+    let listed: Vec<(&str, EntryKind)> =
+        entries.iter().map(|entry| (entry.name.as_str(), entry.kind)).collect();
     let (file, folder) = (EntryKind::File, EntryKind::Folder);
     assert_eq!(
         listed,
@@ -161,10 +127,7 @@ fn create_is_exclusive(fs: &dyn Fs, dir: &Path) {
     assert_eq!(kind(fs.create(&path)), ErrorKind::AlreadyExists);
     assert_eq!(content(file.as_ref()), b"first");
     fs.create_dir_all(&dir.join("folder")).unwrap();
-    assert_eq!(
-        kind(fs.create(&dir.join("folder"))),
-        ErrorKind::AlreadyExists
-    );
+    assert_eq!(kind(fs.create(&dir.join("folder"))), ErrorKind::AlreadyExists);
 }
 
 fn what_is_missing_is_not_found(fs: &dyn Fs, dir: &Path) {
@@ -179,10 +142,7 @@ fn what_is_missing_is_not_found(fs: &dyn Fs, dir: &Path) {
         assert_eq!(kind(fs.sync_dir(path)), ErrorKind::NotFound);
     }
     assert_eq!(kind(fs.create(&below)), ErrorKind::NotFound);
-    assert_eq!(
-        kind(fs.rename(&dir.join("file"), &below)),
-        ErrorKind::NotFound
-    );
+    assert_eq!(kind(fs.rename(&dir.join("file"), &below)), ErrorKind::NotFound);
     assert_eq!(kind(fs.lock(&below)), ErrorKind::NotFound);
     assert_eq!(names(fs, dir), ["file"]);
 }
@@ -204,14 +164,8 @@ fn a_file_is_no_folder(fs: &dyn Fs, dir: &Path) {
     create(fs, &file, b"x");
     assert_eq!(kind(fs.list(&file)), ErrorKind::NotADirectory);
     assert_eq!(kind(fs.sync_dir(&file)), ErrorKind::NotADirectory);
-    assert_eq!(
-        kind(fs.create(&file.join("below"))),
-        ErrorKind::NotADirectory
-    );
-    assert_eq!(
-        kind(fs.open(&file.join("below"), Access::Read)),
-        ErrorKind::NotADirectory
-    );
+    assert_eq!(kind(fs.create(&file.join("below"))), ErrorKind::NotADirectory);
+    assert_eq!(kind(fs.open(&file.join("below"), Access::Read)), ErrorKind::NotADirectory);
 }
 
 fn read_stops_only_at_the_end(fs: &dyn Fs, dir: &Path) {
@@ -224,10 +178,7 @@ fn read_stops_only_at_the_end(fs: &dyn Fs, dir: &Path) {
     assert_eq!(file.read_at(&mut buf, 10).unwrap(), 0);
     assert_eq!(file.read_at(&mut buf, 1 << 40).unwrap(), 0);
     assert_eq!(file.read_at(&mut [], 0).unwrap(), 0);
-    assert_eq!(
-        kind(file.read_exact_at(&mut buf, 0)),
-        ErrorKind::UnexpectedEof
-    );
+    assert_eq!(kind(file.read_exact_at(&mut buf, 0)), ErrorKind::UnexpectedEof);
     file.read_exact_at(&mut [0; 10], 0).unwrap();
 }
 
@@ -393,13 +344,8 @@ fn a_lock_has_one_winner(fs: &dyn Fs, dir: &Path) {
     let path = dir.join("lock");
     for _ in 0..20 {
         let locks: Vec<_> = std::thread::scope(|scope| {
-            let racers: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| fs.lock(&path).unwrap()))
-                .collect();
-            racers
-                .into_iter()
-                .map(|racer| racer.join().unwrap())
-                .collect()
+            let racers: Vec<_> = (0..4).map(|_| scope.spawn(|| fs.lock(&path).unwrap())).collect();
+            racers.into_iter().map(|racer| racer.join().unwrap()).collect()
         });
         assert_eq!(locks.iter().flatten().count(), 1);
     }
@@ -431,9 +377,7 @@ fn readers_run_beside_a_writer(fs: &dyn Fs, dir: &Path) {
             });
         }
         for number in 0..BLOCKS {
-            writer
-                .write_at(&block(number), number * BLOCK as u64)
-                .unwrap();
+            writer.write_at(&block(number), number * BLOCK as u64).unwrap();
             written.store(number + 1, Ordering::Release);
         }
     });

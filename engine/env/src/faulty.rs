@@ -98,9 +98,7 @@ impl FaultyFs {
     }
 
     fn with(state: State) -> Self {
-        Self {
-            state: Arc::new(Mutex::new(state)),
-        }
+        Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// How many operations were begun that change something.
@@ -165,10 +163,7 @@ impl FaultyFs {
                 add(&mut images, &mut SeededChoices::new(seed.wrapping_add(run)));
             }
         }
-        PowerCuts {
-            images: images.into_values().collect(),
-            complete: all.is_complete(),
-        }
+        PowerCuts { images: images.into_values().collect(), complete: all.is_complete() }
     }
 
     /// A hash over all names and bytes that are visible now.
@@ -221,12 +216,7 @@ impl FaultyFs {
     /// The paths of all files, sorted.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        self.state
-            .lock()
-            .names()
-            .files()
-            .map(|(path, _)| path.clone())
-            .collect()
+        self.state.lock().names().files().map(|(path, _)| path.clone()).collect()
     }
 
     /// All bytes of a file, also after a crash.
@@ -248,11 +238,7 @@ impl FaultyFs {
 
     fn handle(&self, state: &mut State, id: FileId, path: PathBuf) -> Handle {
         state.add_handle(id);
-        Handle {
-            disk: Arc::clone(&self.state),
-            id,
-            path,
-        }
+        Handle { disk: Arc::clone(&self.state), id, path }
     }
 }
 
@@ -298,10 +284,7 @@ impl Fs for FaultyFs {
         let id = state.new_file();
         state.change_names(vec![(path.clone(), Some(Node::File(id)))]);
         let handle = self.handle(&mut state, id, path);
-        Ok(Arc::new(FaultyFile {
-            handle,
-            access: Access::ReadWrite,
-        }))
+        Ok(Arc::new(FaultyFile { handle, access: Access::ReadWrite }))
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
@@ -350,9 +333,7 @@ impl Fs for FaultyFs {
         if !state.lock_file(id) {
             return Ok(None);
         }
-        Ok(Some(Box::new(FaultyLock {
-            handle: self.handle(&mut state, id, path),
-        })))
+        Ok(Some(Box::new(FaultyLock { handle: self.handle(&mut state, id, path) })))
     }
 }
 
@@ -365,9 +346,7 @@ struct Handle {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle")
-            .field("path", &self.path)
-            .finish_non_exhaustive()
+        f.debug_struct("Handle").field("path", &self.path).finish_non_exhaustive()
     }
 }
 

@@ -100,10 +100,7 @@ pub trait FileLock: Debug + Send + Sync {}
 /// Written bytes are seen at once by every reader and survive the death of the process. They
 /// survive a power cut only once a [`File::sync`] that began later has returned; before that the
 /// cut may keep or lose each 512-byte sector on its own, whatever the order of writing.
-#[expect(
-    clippy::len_without_is_empty,
-    reason = "a length is asked of the disk and may fail"
-)]
+#[expect(clippy::len_without_is_empty, reason = "a length is asked of the disk and may fail")]
 pub trait File: Debug + Send + Sync {
     /// Length in bytes.
     ///

@@ -25,9 +25,7 @@ impl Latch {
     /// A latch that nothing has tripped.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            first: OnceLock::new(),
-        }
+        Self { first: OnceLock::new() }
     }
 
     /// Fine, or the first failure.
@@ -35,18 +33,13 @@ impl Latch {
     /// # Errors
     /// The first failure.
     pub fn check(&self) -> Result<(), Failure> {
-        self.first
-            .get()
-            .map_or(Ok(()), |failure| Err(failure.clone()))
+        self.first.get().map_or(Ok(()), |failure| Err(failure.clone()))
     }
 
     /// Trips the latch unless it is tripped already, and gives back the first failure.
     pub fn trip(&self, action: impl Into<Arc<str>>, error: io::Error) -> Failure {
         self.first
-            .get_or_init(|| Failure {
-                action: action.into(),
-                source: Arc::new(error),
-            })
+            .get_or_init(|| Failure { action: action.into(), source: Arc::new(error) })
             .clone()
     }
 }

@@ -72,9 +72,6 @@ impl Env {
     /// Like [`Env::real`], with files that live in memory and end with the value.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self {
-            fs: Arc::new(MemoryFs::new()),
-            ..Self::real()
-        }
+        Self { fs: Arc::new(MemoryFs::new()), ..Self::real() }
     }
 }

@@ -27,10 +27,7 @@ struct Inode {
 
 impl Inode {
     fn new(pages: Pages) -> Arc<Self> {
-        Arc::new(Self {
-            pages: RwLock::new(pages),
-            ..Self::default()
-        })
+        Arc::new(Self { pages: RwLock::new(pages), ..Self::default() })
     }
 }
 
@@ -38,9 +35,7 @@ impl MemoryFs {
     /// A file system without files. Its root and its working folder are there.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            names: Arc::new(RwLock::new(Names::new())),
-        }
+        Self { names: Arc::new(RwLock::new(Names::new())) }
     }
 
     /// A copy that shares nothing with this one: open files and locks stay behind.
@@ -54,19 +49,13 @@ impl MemoryFs {
             };
             copy.set(path, Some(node));
         }
-        Self {
-            names: Arc::new(RwLock::new(copy)),
-        }
+        Self { names: Arc::new(RwLock::new(copy)) }
     }
 
     /// The paths of all files, sorted.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        self.names
-            .read()
-            .files()
-            .map(|(path, _)| path.clone())
-            .collect()
+        self.names.read().files().map(|(path, _)| path.clone()).collect()
     }
 
     /// All bytes of a file.
@@ -110,9 +99,7 @@ impl Default for MemoryFs {
 
 impl fmt::Debug for MemoryFs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryFs")
-            .field("files", &self.files())
-            .finish()
+        f.debug_struct("MemoryFs").field("files", &self.files()).finish()
     }
 }
 
@@ -135,10 +122,7 @@ impl Fs for MemoryFs {
         names.check_free(&path)?;
         let inode = Inode::new(Pages::default());
         names.set(&path, Some(Node::File(Arc::clone(&inode))));
-        Ok(Arc::new(MemoryFile {
-            inode,
-            access: Access::ReadWrite,
-        }))
+        Ok(Arc::new(MemoryFile { inode, access: Access::ReadWrite }))
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
@@ -193,9 +177,7 @@ struct MemoryFile {
 
 impl fmt::Debug for MemoryFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryFile")
-            .field("access", &self.access)
-            .finish_non_exhaustive()
+        f.debug_struct("MemoryFile").field("access", &self.access).finish_non_exhaustive()
     }
 }
 

@@ -47,9 +47,7 @@ fn is_outermost(path: &Path) -> bool {
 
 impl<F: Clone> Names<F> {
     pub(crate) const fn new() -> Self {
-        Self {
-            nodes: BTreeMap::new(),
-        }
+        Self { nodes: BTreeMap::new() }
     }
 
     pub(crate) fn is_folder(&self, path: &Path) -> bool {
@@ -60,11 +58,7 @@ impl<F: Clone> Names<F> {
     fn missing(&self, path: &Path) -> io::Error {
         let blocked =
             folders_above(path).any(|folder| matches!(self.nodes.get(folder), Some(Node::File(_))));
-        if blocked {
-            io::ErrorKind::NotADirectory.into()
-        } else {
-            io::ErrorKind::NotFound.into()
-        }
+        if blocked { io::ErrorKind::NotADirectory.into() } else { io::ErrorKind::NotFound.into() }
     }
 
     pub(crate) fn get(&self, path: &Path) -> Option<&Node<F>> {
@@ -139,9 +133,7 @@ impl<F: Clone> Names<F> {
     /// The names in a folder, sorted.
     pub(crate) fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
         self.check_folder(dir)?;
-        let below = self
-            .nodes
-            .range::<Path, _>((Bound::Excluded(dir), Bound::Unbounded));
+        let below = self.nodes.range::<Path, _>((Bound::Excluded(dir), Bound::Unbounded));
         let mut entries: Vec<Entry> = below
             .take_while(|(path, _)| path.starts_with(dir))
             .filter(|(path, _)| path.parent() == Some(dir))
@@ -150,10 +142,7 @@ impl<F: Clone> Names<F> {
                     Node::Folder => EntryKind::Folder,
                     Node::File(_) => EntryKind::File,
                 };
-                Some(Entry {
-                    name: path.file_name()?.to_string_lossy().into_owned(),
-                    kind,
-                })
+                Some(Entry { name: path.file_name()?.to_string_lossy().into_owned(), kind })
             })
             .collect();
         // The map is sorted by the system's bytes, which differ where a name is not UTF-8.
@@ -214,12 +203,7 @@ mod tests {
             names.set(Path::new(path), Some(node));
         }
         let listed = |dir: &str| -> Vec<String> {
-            names
-                .list(Path::new(dir))
-                .unwrap()
-                .into_iter()
-                .map(|entry| entry.name)
-                .collect()
+            names.list(Path::new(dir)).unwrap().into_iter().map(|entry| entry.name).collect()
         };
         assert_eq!(listed(""), ["a", "a-b"]);
         assert_eq!(listed("a"), ["x", "y"]);

@@ -34,11 +34,7 @@ impl Pages {
         while !rest.is_empty() {
             let (index, start) = place(at);
             let (now, later) = rest.split_at_mut(rest.len().min(PAGE_BYTES - start));
-            let page = self
-                .pages
-                .get(index)
-                .and_then(Option::as_deref)
-                .unwrap_or(&ZEROS);
+            let page = self.pages.get(index).and_then(Option::as_deref).unwrap_or(&ZEROS);
             if let Some(part) = page.get(start..start + now.len()) {
                 now.copy_from_slice(part);
             }

@@ -34,9 +34,7 @@ impl SeededRandom {
     /// A source with this seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self {
-            state: Mutex::new(seed),
-        }
+        Self { state: Mutex::new(seed) }
     }
 
     /// A number below `bound`, each about equally likely; 0 where `bound` is 0.

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 
@@ -21,11 +22,7 @@ pub struct RealFs;
 
 impl Fs for RealFs {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(FOLDER_MODE)
-            .create(dir)
-            .map_err(full)
+        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(dir).map_err(full)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
@@ -40,10 +37,7 @@ impl Fs for RealFs {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            entries.push(Entry {
-                name: entry.file_name().to_string_lossy().into_owned(),
-                kind,
-            });
+            entries.push(Entry { name: entry.file_name().to_string_lossy().into_owned(), kind });
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
@@ -60,11 +54,7 @@ impl Fs for RealFs {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
-        let file = regular(
-            options(UNKNOWN)
-                .write(access == Access::ReadWrite)
-                .open(path)?,
-        )?;
+        let file = regular(options(UNKNOWN).write(access == Access::ReadWrite).open(path)?)?;
         Ok(Arc::new(RealFile(file)))
     }
 
@@ -89,19 +79,26 @@ impl Fs for RealFs {
             .open(path)
             .map_err(full)?;
         let file = regular(file)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(RealLock { _file: file }))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+        // A child that another thread is about to start holds a copy of a lock that was just given
+        // back, until it runs its own program: a short wait tells that from a real holder.
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Box::new(RealLock { _file: file }))),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
         }
+        Ok(None)
     }
 }
 
+/// How often a held lock is tried, and the pause between two tries.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(2);
+
 /// For a path of which it is not known what it stands for: a link is refused, and the open of a
 /// FIFO returns at once instead of waiting for its other end. Regular files ignore `NONBLOCK`.
-const UNKNOWN: OFlags = OFlags::NOFOLLOW
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::NOCTTY);
+const UNKNOWN: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 fn options(flags: OFlags) -> OpenOptions {
     let flags = flags.union(OFlags::CLOEXEC);
@@ -115,10 +112,7 @@ fn regular(file: std::fs::File) -> io::Result<std::fs::File> {
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
-        Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a regular file",
-        ))
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
     }
 }
 

@@ -1,10 +1,6 @@
 //! The faulty disk keeps to its model: it loses all that it may lose, and nothing else.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "these are tests"
-)]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "these are tests")]
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -22,8 +18,7 @@ fn path(text: &str) -> &Path {
 
 /// A durable file of so many sectors, each byte 1.
 fn durable_file(fs: &FaultyFs, name: &str, sectors: usize) -> Arc<dyn File> {
-    fs.write_file(path(name), &vec![1; sectors * SECTOR_BYTES])
-        .unwrap();
+    fs.write_file(path(name), &vec![1; sectors * SECTOR_BYTES]).unwrap();
     fs.open(path(name), Access::ReadWrite).unwrap()
 }
 
@@ -31,10 +26,7 @@ fn durable_file(fs: &FaultyFs, name: &str, sectors: usize) -> Arc<dyn File> {
 fn cuts_of(fs: &FaultyFs, name: &str) -> BTreeSet<Option<Vec<u8>>> {
     let cuts = fs.power_cuts(100_000, 0);
     assert!(cuts.complete);
-    cuts.images
-        .iter()
-        .map(|image| image.read_file(path(name)).ok())
-        .collect()
+    cuts.images.iter().map(|image| image.read_file(path(name)).ok()).collect()
 }
 
 fn count_of_cuts(fs: &FaultyFs) -> usize {
@@ -70,10 +62,8 @@ fn each_unsynced_sector_is_lost_or_kept_on_its_own() {
     let fs = FaultyFs::default();
     let file = durable_file(&fs, "file", 4);
     file.write_at(&[2; 3 * SECTOR_BYTES], 0).unwrap();
-    let found: BTreeSet<_> = cuts_of(&fs, "file")
-        .into_iter()
-        .map(|bytes| firsts(&bytes.unwrap()))
-        .collect();
+    let found: BTreeSet<_> =
+        cuts_of(&fs, "file").into_iter().map(|bytes| firsts(&bytes.unwrap())).collect();
     let mut expected = BTreeSet::new();
     for bits in 0..8 {
         let sector = |n: u8| if bits >> n & 1 == 1 { 2 } else { 1 };
@@ -91,10 +81,8 @@ fn any_version_since_the_sync_can_be_found() {
     for byte in [2, 3, 3, 4] {
         file.write_at(&[byte; SECTOR_BYTES], 0).unwrap();
     }
-    let found: BTreeSet<_> = cuts_of(&fs, "file")
-        .into_iter()
-        .map(|bytes| firsts(&bytes.unwrap()))
-        .collect();
+    let found: BTreeSet<_> =
+        cuts_of(&fs, "file").into_iter().map(|bytes| firsts(&bytes.unwrap())).collect();
     assert_eq!(found, [vec![1], vec![2], vec![3], vec![4]].into());
     assert_eq!(runs_of_cuts(&fs), 4);
 }
@@ -113,9 +101,7 @@ fn what_was_synced_is_kept() {
     file.write_at(b"later", 6).unwrap();
     assert_eq!(
         cuts_of(&fs, "file"),
-        [&b"synced"[..], b"synced\0\0\0\0\0", b"syncedlater"]
-            .map(|b| Some(b.to_vec()))
-            .into()
+        [&b"synced"[..], b"synced\0\0\0\0\0", b"syncedlater"].map(|b| Some(b.to_vec())).into()
     );
 }
 
@@ -128,10 +114,7 @@ fn a_length_is_one_that_was_set() {
     // The second version of the sector is cut to the first length, and a longer length shows the
     // first version with zeros behind it.
     let expected = [&b""[..], b"\0\0", b"aa", b"\0\0\0\0", b"aa\0\0", b"aabb"];
-    assert_eq!(
-        cuts_of(&fs, "file"),
-        expected.map(|b| Some(b.to_vec())).into()
-    );
+    assert_eq!(cuts_of(&fs, "file"), expected.map(|b| Some(b.to_vec())).into());
     file.sync().unwrap();
     assert_eq!(cuts_of(&fs, "file"), [Some(b"aabb".to_vec())].into());
 }
@@ -246,10 +229,8 @@ fn a_failed_sync_decides_nothing_for_ever() {
     // Written again, the next sync knows, even if nothing changes.
     file.write_at(&[2; SECTOR_BYTES], 0).unwrap();
     file.sync().unwrap();
-    let found: BTreeSet<_> = cuts_of(&fs, "file")
-        .into_iter()
-        .map(|bytes| firsts(&bytes.unwrap()))
-        .collect();
+    let found: BTreeSet<_> =
+        cuts_of(&fs, "file").into_iter().map(|bytes| firsts(&bytes.unwrap())).collect();
     assert_eq!(found, [vec![2, 1], vec![2, 2]].into());
 }
 
@@ -324,10 +305,7 @@ fn after_a_crash_nothing_changes_any_more() {
     assert!(!fs.has_crashed());
     assert_eq!(file.sync().unwrap_err().to_string(), "crashed");
     assert!(fs.has_crashed());
-    assert_eq!(
-        fs.crashed_in().unwrap().to_string(),
-        "operation 2: Sync file"
-    );
+    assert_eq!(fs.crashed_in().unwrap().to_string(), "operation 2: Sync file");
 
     let before = fs.fingerprint();
     let crashed = |result: io::Result<()>| assert_eq!(result.unwrap_err().to_string(), "crashed");
@@ -370,10 +348,7 @@ fn every_change_has_a_number_and_nothing_else() {
     assert_eq!(fs.operations(), 8);
     fs.lock(path("lock")).unwrap().unwrap();
     fs.list(path("a")).unwrap();
-    fs.open(path("lock"), Access::Read)
-        .unwrap()
-        .read_at(&mut [0], 0)
-        .unwrap();
+    fs.open(path("lock"), Access::Read).unwrap().read_at(&mut [0], 0).unwrap();
     assert_eq!(fs.operations(), 8);
 }
 
@@ -384,23 +359,12 @@ fn a_write_under_way_may_leave_any_of_its_sectors() {
     fs.crash_at(1);
     assert!(file.write_at(&[2; 3 * SECTOR_BYTES], 0).is_err());
     assert_eq!(firsts(&fs.read_file(path("file")).unwrap()), [1, 1]);
-    let found: BTreeSet<_> = cuts_of(&fs, "file")
-        .into_iter()
-        .map(|bytes| firsts(&bytes.unwrap()))
-        .collect();
-    for sectors in [
-        vec![1, 1],
-        vec![2, 1],
-        vec![1, 2, 0],
-        vec![1, 1, 2],
-        vec![2, 2, 2],
-    ] {
+    let found: BTreeSet<_> =
+        cuts_of(&fs, "file").into_iter().map(|bytes| firsts(&bytes.unwrap())).collect();
+    for sectors in [vec![1, 1], vec![2, 1], vec![1, 2, 0], vec![1, 1, 2], vec![2, 2, 2]] {
         assert!(found.contains(&sectors), "{sectors:?}");
     }
-    assert_eq!(
-        firsts(&kept(&fs).read_file(path("file")).unwrap()),
-        [2, 2, 2]
-    );
+    assert_eq!(firsts(&kept(&fs).read_file(path("file")).unwrap()), [2, 2, 2]);
     assert_eq!(lost(&fs).fingerprint(), fs.fingerprint());
 }
 
@@ -430,11 +394,7 @@ fn what_a_kill_leaves_is_no_more_durable_than_before() {
     assert_eq!(killed.read_file(path("file")).unwrap(), b"visible");
     assert!(lost(&killed).files().is_empty());
     // Who reopens it can make it durable.
-    killed
-        .open(path("file"), Access::ReadWrite)
-        .unwrap()
-        .sync()
-        .unwrap();
+    killed.open(path("file"), Access::ReadWrite).unwrap().sync().unwrap();
     killed.sync_dir(path("")).unwrap();
     assert_eq!(lost(&killed).read_file(path("file")).unwrap(), b"visible");
     assert!(lost(&fs).files().is_empty());
@@ -446,11 +406,7 @@ fn an_image_shares_nothing_with_its_disk() {
     let file = durable_file(&fs, "file", 1);
     let image = kept(&fs);
     file.write_at(&[2; SECTOR_BYTES], 0).unwrap();
-    image
-        .open(path("file"), Access::ReadWrite)
-        .unwrap()
-        .write_at(&[3], 0)
-        .unwrap();
+    image.open(path("file"), Access::ReadWrite).unwrap().write_at(&[3], 0).unwrap();
     assert_eq!(firsts(&fs.read_file(path("file")).unwrap()), [2]);
     assert_eq!(image.read_file(path("file")).unwrap()[..2], [3, 1]);
 }
@@ -466,10 +422,7 @@ fn a_full_disk_takes_what_fits_and_more_when_there_is_room() {
     assert_eq!(fs.read_file(path("file")).unwrap(), [2; 400]);
     // What is there can be written again.
     file.write_at(&[3; 400], 0).unwrap();
-    assert_eq!(
-        file.write_at(&[3], 400).unwrap_err().kind(),
-        ErrorKind::StorageFull
-    );
+    assert_eq!(file.write_at(&[3], 400).unwrap_err().kind(), ErrorKind::StorageFull);
     fs.remove(path("other")).unwrap();
     file.write_at(&[4; 600], 400).unwrap();
     assert_eq!(file.len().unwrap(), 1_000);
@@ -477,10 +430,7 @@ fn a_full_disk_takes_what_fits_and_more_when_there_is_room() {
     file.write_at(&[5; 600], 1_000).unwrap();
     // Less room than there is data takes nothing away.
     fs.set_capacity(Some(1));
-    assert_eq!(
-        file.write_at(&[6], 1_600).unwrap_err().kind(),
-        ErrorKind::StorageFull
-    );
+    assert_eq!(file.write_at(&[6], 1_600).unwrap_err().kind(), ErrorKind::StorageFull);
     assert_eq!(file.len().unwrap(), 1_600);
 }
 
@@ -490,33 +440,21 @@ fn an_ordered_failure_hits_only_its_operation() {
     let file = durable_file(&fs, "file", 1);
     fs.fail_at(2, ErrorKind::PermissionDenied);
     file.write_at(&[2; 8], 0).unwrap();
-    assert_eq!(
-        fs.remove(path("file")).unwrap_err().kind(),
-        ErrorKind::PermissionDenied
-    );
+    assert_eq!(fs.remove(path("file")).unwrap_err().kind(), ErrorKind::PermissionDenied);
     fs.remove(path("file")).unwrap();
 
     fs.fail_next(OperationKind::Read, ErrorKind::TimedOut);
     fs.fail_next(OperationKind::Read, ErrorKind::Other);
     file.write_at(&[3; 8], 0).unwrap();
-    assert_eq!(
-        file.read_at(&mut [0], 0).unwrap_err().kind(),
-        ErrorKind::TimedOut
-    );
-    assert_eq!(
-        file.read_at(&mut [0], 0).unwrap_err().kind(),
-        ErrorKind::Other
-    );
+    assert_eq!(file.read_at(&mut [0], 0).unwrap_err().kind(), ErrorKind::TimedOut);
+    assert_eq!(file.read_at(&mut [0], 0).unwrap_err().kind(), ErrorKind::Other);
     file.read_at(&mut [0], 0).unwrap();
 
     fs.fail_next(OperationKind::Open, ErrorKind::NotFound);
     fs.fail_next(OperationKind::Create, ErrorKind::StorageFull);
     fs.fail_next(OperationKind::List, ErrorKind::Other);
     fs.fail_next(OperationKind::Lock, ErrorKind::Other);
-    assert_eq!(
-        fs.create(path("new")).unwrap_err().kind(),
-        ErrorKind::StorageFull
-    );
+    assert_eq!(fs.create(path("new")).unwrap_err().kind(), ErrorKind::StorageFull);
     fs.create(path("new")).unwrap();
     assert!(fs.open(path("new"), Access::Read).is_err());
     assert!(fs.list(path("")).is_err());
@@ -528,10 +466,7 @@ fn an_ordered_failure_hits_only_its_operation() {
 fn a_failed_write_leaves_a_prefix() {
     let mut lengths = BTreeSet::new();
     for seed in 0..50 {
-        let fs = FaultyFs::new(Faults {
-            seed,
-            ..Faults::default()
-        });
+        let fs = FaultyFs::new(Faults { seed, ..Faults::default() });
         let file = fs.create(path("file")).unwrap();
         fs.fail_next(OperationKind::Write, ErrorKind::Other);
         assert!(file.write_at(&[2; 4], 0).is_err());
@@ -558,18 +493,9 @@ fn a_flipped_bit_is_seen_at_once_and_stays() {
         assert_eq!((bytes[3], bytes[600]), (bytes[4] ^ 0x80, 0));
     }
     let end = 2 * SECTOR_BYTES as u64;
-    assert_eq!(
-        fs.flip_bit(path("file"), end, 0).unwrap_err().kind(),
-        ErrorKind::InvalidInput
-    );
-    assert_eq!(
-        fs.flip_bit(path("file"), 0, 8).unwrap_err().kind(),
-        ErrorKind::InvalidInput
-    );
-    assert_eq!(
-        fs.flip_bit(path("none"), 0, 0).unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
+    assert_eq!(fs.flip_bit(path("file"), end, 0).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(fs.flip_bit(path("file"), 0, 8).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(fs.flip_bit(path("none"), 0, 0).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[test]
@@ -623,17 +549,11 @@ fn run(seed: u64) -> Vec<String> {
             0 => fs.create(name()).map(|_| 0),
             1 => fs.rename(name(), name()).map(|()| 0),
             2 => fs.sync_dir(path("")).map(|()| 0),
-            3 => fs
-                .open(name(), Access::Read)
-                .and_then(|file| file.sync())
-                .map(|()| 0),
-            4 => fs
-                .open(name(), Access::Read)
-                .and_then(|file| file.read_at(&mut [0; 99], 0)),
+            3 => fs.open(name(), Access::Read).and_then(|file| file.sync()).map(|()| 0),
+            4 => fs.open(name(), Access::Read).and_then(|file| file.read_at(&mut [0; 99], 0)),
             _ => fs.open(name(), Access::ReadWrite).and_then(|file| {
                 let byte = u8::try_from(random.below(256)).unwrap();
-                file.write_at(&vec![byte; 3_000], random.below(5_000))
-                    .map(|()| 0)
+                file.write_at(&vec![byte; 3_000], random.below(5_000)).map(|()| 0)
             }),
         };
         told.push(format!("{outcome:?}"));
@@ -641,11 +561,7 @@ fn run(seed: u64) -> Vec<String> {
     for seed in 0..5 {
         let cut = fs.power_cut(&mut SeededChoices::new(seed));
         let killed = fs.kill(&mut SeededChoices::new(seed));
-        told.push(format!(
-            "{:x} {:x}",
-            cut.fingerprint(),
-            killed.fingerprint()
-        ));
+        told.push(format!("{:x} {:x}", cut.fingerprint(), killed.fingerprint()));
     }
     told
 }
@@ -656,13 +572,7 @@ fn the_same_seed_and_calls_give_the_same_disk() {
         assert_eq!(run(seed), run(seed));
     }
     let all: Vec<String> = (0..20).flat_map(run).collect();
-    for expected in [
-        "injected: Read",
-        "injected: Write",
-        "injected: Sync",
-        "crashed",
-        "NotFound",
-    ] {
+    for expected in ["injected: Read", "injected: Write", "injected: Sync", "crashed", "NotFound"] {
         assert!(all.iter().any(|line| line.contains(expected)), "{expected}");
     }
     assert_ne!(run(0), run(1));
@@ -673,19 +583,11 @@ fn many_writers_are_one_sequence_of_operations() {
     let fs = FaultyFs::default();
     fs.crash_at(500);
     let files = ["a", "b", "c", "d"].map(|name| fs.create(path(name)).unwrap());
-    let writers = files.each_ref().map(|file| {
-        move || {
-            (0..)
-                .take_while(|at| file.write_at(&[1], *at).is_ok())
-                .count()
-        }
-    });
+    let writers = files
+        .each_ref()
+        .map(|file| move || (0..).take_while(|at| file.write_at(&[1], *at).is_ok()).count());
     let done: usize = std::thread::scope(|scope| {
-        writers
-            .map(|writer| scope.spawn(writer))
-            .into_iter()
-            .map(|run| run.join().unwrap())
-            .sum()
+        writers.map(|writer| scope.spawn(writer)).into_iter().map(|run| run.join().unwrap()).sum()
     });
     assert_eq!((fs.operations(), done), (500, 500 - 1 - 4));
 }
@@ -721,9 +623,7 @@ fn sweep(care: Care) -> Result<usize, &'static str> {
         let acknowledged = replace(&fs, care).is_ok();
         for image in fs.power_cuts(10_000, 0).images {
             looked_at += 1;
-            let found = image
-                .read_file(path("file"))
-                .map_err(|_| "the file is gone")?;
+            let found = image.read_file(path("file")).map_err(|_| "the file is gone")?;
             let (old, new) = (found == [1; 1_000], found == [2; 1_000]);
             if !(old || new) {
                 return Err("the file is neither old nor new");
@@ -741,23 +641,14 @@ fn sweep(care: Care) -> Result<usize, &'static str> {
 
 #[test]
 fn a_sweep_finds_what_carelessness_loses() {
-    let careful = sweep(Care {
-        sync_file: true,
-        sync_dir: true,
-    });
+    let careful = sweep(Care { sync_file: true, sync_dir: true });
     assert!(careful.unwrap() > 20);
     assert_eq!(
-        sweep(Care {
-            sync_file: false,
-            sync_dir: true
-        }),
+        sweep(Care { sync_file: false, sync_dir: true }),
         Err("the file is neither old nor new")
     );
     assert_eq!(
-        sweep(Care {
-            sync_file: true,
-            sync_dir: false
-        }),
+        sweep(Care { sync_file: true, sync_dir: false }),
         Err("what was acknowledged is lost")
     );
 }

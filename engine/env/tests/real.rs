@@ -13,11 +13,7 @@ use annals_env::{Access, EntryKind, Fs, RealFs};
 use tempfile::tempdir;
 
 fn mode(path: &Path) -> u32 {
-    std::fs::symlink_metadata(path)
-        .unwrap()
-        .permissions()
-        .mode()
-        & 0o7777
+    std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
 #[test]
@@ -36,11 +32,8 @@ fn only_the_owner_may_enter_and_read() {
 #[test]
 fn links_are_not_followed() {
     let dir = tempdir().unwrap();
-    let (file, link, dangling) = (
-        dir.path().join("file"),
-        dir.path().join("link"),
-        dir.path().join("dangling"),
-    );
+    let (file, link, dangling) =
+        (dir.path().join("file"), dir.path().join("link"), dir.path().join("dangling"));
     RealFs.create(&file).unwrap().write_at(b"kept", 0).unwrap();
     symlink(&file, &link).unwrap();
     symlink(dir.path().join("nowhere"), &dangling).unwrap();
@@ -48,10 +41,7 @@ fn links_are_not_followed() {
         assert!(RealFs.open(link, Access::Read).is_err());
         assert!(RealFs.open(link, Access::ReadWrite).is_err());
         assert!(RealFs.lock(link).is_err());
-        assert_eq!(
-            RealFs.create(link).unwrap_err().kind(),
-            ErrorKind::AlreadyExists
-        );
+        assert_eq!(RealFs.create(link).unwrap_err().kind(), ErrorKind::AlreadyExists);
     }
     assert!(!dir.path().join("nowhere").exists());
     // What replaces or removes a link leaves its target alone.
@@ -69,38 +59,22 @@ fn folders_above_may_be_links() {
     symlink(dir.path().join("real"), dir.path().join("link")).unwrap();
     RealFs.create_dir_all(&dir.path().join("link")).unwrap();
     RealFs.create(&dir.path().join("link/file")).unwrap();
-    RealFs
-        .open(&dir.path().join("real/file"), Access::Read)
-        .unwrap();
+    RealFs.open(&dir.path().join("real/file"), Access::Read).unwrap();
 }
 
 #[test]
 fn what_is_no_file_is_refused_without_waiting() {
     let dir = tempdir().unwrap();
     let fifo = dir.path().join("fifo");
-    let made = std::process::Command::new("mkfifo")
-        .arg(&fifo)
-        .status()
-        .unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
     assert!(made.success());
     let socket = dir.path().join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     for path in [fifo.as_path(), socket.as_path(), Path::new("/dev/null")] {
-        assert!(
-            RealFs.open(path, Access::Read).is_err(),
-            "{}",
-            path.display()
-        );
-        assert!(
-            RealFs.open(path, Access::ReadWrite).is_err(),
-            "{}",
-            path.display()
-        );
+        assert!(RealFs.open(path, Access::Read).is_err(), "{}", path.display());
+        assert!(RealFs.open(path, Access::ReadWrite).is_err(), "{}", path.display());
         assert!(RealFs.lock(path).is_err(), "{}", path.display());
-        assert_eq!(
-            RealFs.create(path).unwrap_err().kind(),
-            ErrorKind::AlreadyExists
-        );
+        assert_eq!(RealFs.create(path).unwrap_err().kind(), ErrorKind::AlreadyExists);
     }
 }
 
@@ -109,10 +83,7 @@ fn list_shows_what_the_engine_never_opens() {
     let dir = tempdir().unwrap();
     symlink("nowhere", dir.path().join("link")).unwrap();
     let listed = RealFs.list(dir.path()).unwrap();
-    assert_eq!(
-        (listed[0].name.as_str(), listed[0].kind),
-        ("link", EntryKind::Other)
-    );
+    assert_eq!((listed[0].name.as_str(), listed[0].kind), ("link", EntryKind::Other));
 }
 
 #[test]

@@ -42,23 +42,12 @@ fn scripted<F: Fn(u64) -> Next + Send + Sync>(
 ) -> (Arc<Scripted<F>>, Receiver<String>) {
     let (panics, told) = channel();
     let runs = AtomicU64::new(0);
-    (
-        Arc::new(Scripted {
-            name,
-            runs,
-            script,
-            panics: Mutex::new(panics),
-        }),
-        told,
-    )
+    (Arc::new(Scripted { name, runs, script, panics: Mutex::new(panics) }), told)
 }
 
 fn manual() -> (ManualScheduler, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
-    (
-        ManualScheduler::new(Arc::clone(&clock) as Arc<dyn Clock>),
-        clock,
-    )
+    (ManualScheduler::new(Arc::clone(&clock) as Arc<dyn Clock>), clock)
 }
 
 #[test]
@@ -66,9 +55,7 @@ fn a_thread_waits_for_its_first_wake_and_has_a_name() {
     let (ran, told) = channel();
     let ran = Mutex::new(ran);
     let (step, _) = scripted("worker", move |_| {
-        ran.lock()
-            .send(std::thread::current().name().unwrap().to_owned())
-            .unwrap();
+        ran.lock().send(std::thread::current().name().unwrap().to_owned()).unwrap();
         Next::Idle
     });
     let task = ThreadScheduler.start(step).unwrap();
@@ -255,10 +242,7 @@ fn the_manual_scheduler_runs_only_what_is_due() {
 
     task.wake();
     assert!(scheduler.run_one("a"));
-    assert_eq!(
-        (runs(), scheduler.next_due()),
-        (3, Some(Duration::from_millis(100)))
-    );
+    assert_eq!((runs(), scheduler.next_due()), (3, Some(Duration::from_millis(100))));
     assert_eq!(scheduler.run_until_idle(), 0);
     clock.advance(Duration::from_millis(99));
     // The wall clock says nothing about pauses.
@@ -295,9 +279,7 @@ fn the_same_choices_run_the_same_steps() {
         tasks.iter().for_each(|task| task.wake());
         let mut choice = seed;
         while scheduler.run_any(choice) {
-            choice = choice
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            choice = choice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         }
         let log = log.lock().clone();
         assert_eq!(log.len(), 30);

@@ -10,7 +10,7 @@ use annals_index::{Covers, Entry, Index, MemoryIndex, StreamFilter};
 use annals_types::{Epoch, EventId, Place, Position, StoreId, Version};
 
 const STORE: StoreId = StoreId([3; 16]);
-const EVENTS: u64 = 100_000;
+const EVENTS: u64 = 40_000;
 
 /// A history that can be asked in any order.
 struct History {

@@ -26,7 +26,8 @@ pub enum LogError {
     /// The log has something that this build does not read: another version wrote it.
     #[error(
         "{segment} has {what}; this build reads storage format {}.{}: use the version that wrote it",
-        crate::format::FORMAT, crate::format::REVISION
+        crate::format::FORMAT,
+        crate::format::REVISION
     )]
     Unsupported {
         /// The segment that has it.

@@ -213,11 +213,12 @@ impl FrameRecords {
                         && head.index > self.index
                         && head.index < self.frame.header.count
                 });
-                if !plausible || budget == 0 {
+                let claim = Cursor::new(piece.get(start + 4..).unwrap_or_default()).u32();
+                let claim = u64::from(claim.unwrap_or(u32::MAX));
+                if !plausible || claim > self.frame.end() - offset || claim > budget {
                     continue;
                 }
-                let claim = Cursor::new(piece.get(start + 4..).unwrap_or_default()).u32();
-                budget = budget.saturating_sub(u64::from(claim.unwrap_or_default()));
+                budget -= claim;
                 if let Some((index, record)) = self.record_at(window, segment, offset)? {
                     return Ok(Some((index, record.offset)));
                 }

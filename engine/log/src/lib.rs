@@ -25,6 +25,8 @@ mod damage;
 mod error;
 mod format;
 mod frames;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod lookup;
 mod offsets;
 mod reader;

@@ -29,7 +29,7 @@ struct Place {
     window: Window,
     bound: u64,
     frame: Option<Frame>,
-    history: (u32, u64),
+    history: (u32, Option<u64>),
 }
 
 /// Where an event stands, proven.
@@ -128,7 +128,7 @@ fn place<'a>(
             _ => {
                 let window = Window::new(Arc::clone(&segment.file), stride);
                 let bound = segment.frames_bound();
-                *at = Some(Place { segment, last, window, bound, frame: None, history: (0, 0) });
+                *at = Some(Place { segment, last, window, bound, frame: None, history: (0, None) });
             }
         }
     }

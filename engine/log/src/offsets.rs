@@ -112,7 +112,7 @@ impl TableCache {
 fn make_table(segment: &Arc<Segment>) -> Result<Vec<u32>> {
     let OffsetTable::Sealed { count, .. } = segment.offsets else { return Ok(Vec::new()) };
     let mut table = vec![0; count as usize];
-    let mut walk = Walk::new(Arc::clone(segment), segment.frames_bound());
+    let mut walk = Walk::new(Arc::clone(segment));
     loop {
         let Some(frame) = walk.frame()? else {
             match walk.find_next()? {

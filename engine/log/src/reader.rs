@@ -185,10 +185,11 @@ impl LogReader {
         ours.then(|| Position::new(position))
     }
 
-    pub(crate) fn history(&self, epoch: u32) -> u64 {
+    /// What goes into the derived ids of the events of an epoch; `None` where its records are lost.
+    pub(crate) fn history(&self, epoch: u32) -> Option<u64> {
         let epochs = self.shared.epochs.load();
         let known = epochs.iter().rev().find(|known| known.start.epoch.number == epoch);
-        known.map(|known| known.history).unwrap_or_default()
+        known.map(|known| known.history)
     }
 
     /// The segment that holds `position`, and the last position that it can hold, where another

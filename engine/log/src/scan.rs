@@ -35,7 +35,7 @@ struct Spot {
     /// Where the next frame begins, once the records of this one are read.
     offset: u64,
     records: Option<FrameRecords>,
-    history: (u32, u64),
+    history: (u32, Option<u64>),
 }
 
 impl Scan {
@@ -185,7 +185,7 @@ impl Spot {
         };
         let window = Window::new(Arc::clone(&segment.file), Stride::FORWARD);
         let bound = segment.frames_bound();
-        Ok(Self { segment, last, window, bound, offset, records, history: (0, 0) })
+        Ok(Self { segment, last, window, bound, offset, records, history: (0, None) })
     }
 
     /// Goes into the frame or past it. Events between the next wanted one and the frame are lost.

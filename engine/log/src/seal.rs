@@ -9,7 +9,7 @@ use crate::error::{LogError, Result};
 use crate::format::checksum;
 use crate::format::control::Control;
 use crate::format::event::Event;
-use crate::format::footer::{EpochStart, Summary, TRAILER_BYTES, Trailer};
+use crate::format::footer::{EpochStart, Summary, TRAILER_BYTES, Trailer, add_epoch};
 use crate::frames::{Frame, FrameRecord, FrameRecords};
 use crate::offsets::OffsetTable;
 use crate::reader::LogReader;
@@ -40,7 +40,7 @@ impl Contents {
         let Some(streams) = &frame.streams else {
             self.controls = self.controls.saturating_add(1);
             if let Some(Control::Epoch(epoch)) = control {
-                self.epochs.push(EpochStart { epoch, place: header.first });
+                add_epoch(&mut self.epochs, EpochStart { epoch, place: header.first });
             }
             return Ok(None);
         };
@@ -74,7 +74,7 @@ pub(crate) fn seal(
     previous: Option<&Summary>,
     next: Place,
 ) -> Result<Segment> {
-    let mut walk = Walk::new(Arc::clone(segment), segment.file_bytes()?);
+    let mut walk = Walk::new(Arc::clone(segment));
     let mut contents = Contents::default();
     while walk.last.next() < next {
         let damaged = |damage| Err(LogError::Damaged(damage));

@@ -18,9 +18,11 @@ pub(crate) const LOG_FOLDER: &str = "log";
 /// A segment that is being made has this behind its name.
 pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
 /// Where the two copies of the header lie, each in a sector of its own.
-const HEADER_OFFSETS: [u64; 2] = [0, 512];
+const HEADER_OFFSETS: [usize; 2] = [0, 512];
+/// Bytes in front of the first frame.
+const HEADER_PAGE_BYTES: usize = 1024;
 /// Where the first frame begins.
-pub(crate) const FRAMES_START: u64 = 1024;
+pub(crate) const FRAMES_START: u64 = HEADER_PAGE_BYTES as u64;
 /// Files grow in multiples of this.
 pub(crate) const PAGE_BYTES: u64 = 4096;
 
@@ -63,7 +65,7 @@ pub(crate) fn path_of(root: &Path, name: &str) -> PathBuf {
 /// What the header of a segment's file is, in both its copies.
 pub(crate) enum OpenedHeader {
     Whole(SegmentHeader),
-    /// One copy serves, the other is damaged.
+    /// One copy serves; the other, or the zeros beside them, are damaged.
     Half(SegmentHeader, Damage),
     Unreadable(Damage),
 }
@@ -78,12 +80,13 @@ pub(crate) fn open(
     let name = format!("{LOG_FOLDER}/{file_name}");
     let fail = |error| LogError::io(format!("opening {name}"), error);
     let file = fs.open(&path_of(root, &name), access).map_err(fail)?;
+    let mut page = [0; HEADER_PAGE_BYTES];
+    let read = file.read_at(&mut page, 0).map_err(fail)?;
+    let page = page.get(..read).unwrap_or_default();
     let mut whole = None;
     let mut damaged = None;
     for offset in HEADER_OFFSETS {
-        let mut bytes = [0; SEGMENT_HEADER_BYTES];
-        let read = read_up_to(&*file, &mut bytes, offset).map_err(fail)?;
-        match SegmentHeader::decode(bytes.get(..read).unwrap_or_default()) {
+        match SegmentHeader::decode(page.get(offset..).unwrap_or_default()) {
             Ok(header) => whole = whole.or(Some(header)),
             Err(SegmentHeaderFault::Format { format, revision }) => {
                 let what = format!("storage format {format}.{revision}");
@@ -92,28 +95,33 @@ pub(crate) fn open(
             Err(_) => damaged = Some(offset),
         }
     }
-    let damage = |offset, what: &str| Damage {
+    let damage = |offset: usize, bytes: usize, what: &str| Damage {
         segment: name.clone(),
-        offset,
-        bytes: SEGMENT_HEADER_BYTES as u64,
+        offset: offset as u64,
+        bytes: bytes as u64,
         positions: None,
         what: what.to_owned(),
     };
-    let header = match (whole, damaged) {
-        (Some(header), None) => OpenedHeader::Whole(header),
-        (Some(header), Some(offset)) => OpenedHeader::Half(
-            header,
-            damage(offset, "one of the two copies of the segment's header is damaged"),
-        ),
-        (None, _) => {
-            OpenedHeader::Unreadable(damage(0, "both copies of the segment's header are damaged"))
+    let stray = HEADER_OFFSETS.iter().find_map(|&start| {
+        let padding = start + SEGMENT_HEADER_BYTES;
+        let bytes = page.get(padding..start + HEADER_PAGE_BYTES / HEADER_OFFSETS.len())?;
+        Some(padding + bytes.iter().position(|&byte| byte != 0)?)
+    });
+    let header = match (whole, damaged, stray) {
+        (Some(header), None, None) => OpenedHeader::Whole(header),
+        (Some(header), Some(offset), _) => {
+            let what = "one of the two copies of the segment's header is damaged";
+            OpenedHeader::Half(header, damage(offset, SEGMENT_HEADER_BYTES, what))
+        }
+        (Some(header), None, Some(offset)) => {
+            OpenedHeader::Half(header, damage(offset, 1, "bytes that nothing accounts for"))
+        }
+        (None, ..) => {
+            let what = "both copies of the segment's header are damaged";
+            OpenedHeader::Unreadable(damage(0, HEADER_PAGE_BYTES, what))
         }
     };
     Ok((name, file, header))
-}
-
-fn read_up_to(file: &dyn File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-    file.read_at(bytes, offset)
 }
 
 /// Makes the segment that begins at `header.first`, with `reserved` bytes of room. After an error it
@@ -136,7 +144,7 @@ pub(crate) fn create(
     let made = (|| {
         write_zeros(&*file, 0, reserved)?;
         for offset in HEADER_OFFSETS {
-            file.write_at(&header.encode(), offset)?;
+            file.write_at(&header.encode(), offset as u64)?;
         }
         file.sync()?;
         fs.rename(&temporary, &folder.join(&file_name))
@@ -197,10 +205,10 @@ pub(crate) fn read_footer(name: &str, file: &dyn File, header: &SegmentHeader) -
         })
     };
     let Some(trailer) = Trailer::decode(&bytes, header.salt, at) else {
-        if !Trailer::has_magic(&bytes) || Trailer::is_unfinished(&bytes, header.salt, at) {
-            return Ok(Footer::None);
+        if Trailer::is_damaged(&bytes, header.salt, at) {
+            return Ok(damaged(at, "the trailer of the footer is damaged"));
         }
-        return Ok(damaged(at, "the trailer of the footer is damaged"));
+        return Ok(Footer::None);
     };
     let summary_at = at.checked_sub(u64::from(trailer.summary_length));
     let offsets_at = length.checked_sub(trailer.footer_bytes());

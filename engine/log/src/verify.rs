@@ -83,8 +83,7 @@ impl Verifier<'_> {
             self.found.damage.push(segment.damage(0, 0, positions, what));
         }
         let damaged_before = self.found.damage.len();
-        let bound = segment.summary.as_ref().map_or(bytes, |summary| summary.frames_end);
-        let mut walk = Walk::new(Arc::clone(segment), bound);
+        let mut walk = Walk::new(Arc::clone(segment));
         let mut contents = Contents::default();
         let done_before = self.found.bytes;
         while walk.last.next() < next.unwrap_or(Place::event(Position::MAX)) && walk.last < last {

@@ -51,7 +51,8 @@ impl CheckedFrame {
 
 impl Walk {
     /// From the first frame of a segment.
-    pub(crate) fn new(segment: Arc<Segment>, bound: u64) -> Self {
+    pub(crate) fn new(segment: Arc<Segment>) -> Self {
+        let bound = segment.frames_bound();
         let window = Window::new(Arc::clone(&segment.file), Stride::FORWARD);
         // The place before the first that can stand here.
         let first = segment.header.first;
@@ -115,7 +116,9 @@ impl Walk {
     fn control(&self, frame: &Frame, payload: &[u8]) -> Result<Option<Control>> {
         Ok(match Control::decode(payload) {
             Some(Control::Unknown(kind, true)) => {
-                return Err(self.unsupported(frame.offset, &format!("a control record of kind {kind}")));
+                return Err(
+                    self.unsupported(frame.offset, &format!("a control record of kind {kind}"))
+                );
             }
             // Only an epoch's own record begins it.
             Some(Control::Epoch(epoch)) if epoch.number != frame.header.epoch => None,

@@ -112,14 +112,7 @@ impl AllChoices {
     /// All combinations, or the first `runs_max`.
     #[must_use]
     pub const fn new(runs_max: u64) -> Self {
-        Self {
-            way: Vec::new(),
-            made: 0,
-            runs: 0,
-            runs_max,
-            running: false,
-            complete: false,
-        }
+        Self { way: Vec::new(), made: 0, runs: 0, runs_max, running: false, complete: false }
     }
 
     /// Begins the next combination. False: all were seen, or the bound is reached;
@@ -174,11 +167,7 @@ impl Choices for AllChoices {
 /// One of `options` by these choices, which are not asked where there is only one.
 pub(super) fn pick<T>(choices: &mut dyn Choices, mut options: Vec<T>) -> Option<T> {
     let last = options.len().checked_sub(1)?;
-    let index = if last == 0 {
-        0
-    } else {
-        choices.choose(options.len()).min(last)
-    };
+    let index = if last == 0 { 0 } else { choices.choose(options.len()).min(last) };
     Some(options.swap_remove(index))
 }
 

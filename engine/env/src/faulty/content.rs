@@ -48,11 +48,7 @@ impl Content {
     }
 
     fn settled(live: Pages) -> Self {
-        Self {
-            durable_len: live.len(),
-            live,
-            ..Self::default()
-        }
+        Self { durable_len: live.len(), live, ..Self::default() }
     }
 
     pub(super) const fn live(&self) -> &Pages {
@@ -66,10 +62,7 @@ impl Content {
         let end = offset.saturating_add(bytes.len() as u64);
         let before = self.live.len();
         let numbers = offset / SECTOR..end.div_ceil(SECTOR);
-        let old: Vec<Sector> = numbers
-            .clone()
-            .map(|number| sector(&self.live, number))
-            .collect();
+        let old: Vec<Sector> = numbers.clone().map(|number| sector(&self.live, number)).collect();
         self.live.write(bytes, offset)?;
         for (number, old) in numbers.zip(old) {
             self.note(number, old);
@@ -93,13 +86,7 @@ impl Content {
                 pending.versions.remove(1);
             }
         } else if new != old {
-            self.pending.insert(
-                number,
-                Pending {
-                    versions: vec![old, new],
-                    dirty: true,
-                },
-            );
+            self.pending.insert(number, Pending { versions: vec![old, new], dirty: true });
         }
     }
 
@@ -128,11 +115,7 @@ impl Content {
         self.live.write(&byte.map(|byte| byte ^ mask), offset)?;
         let within = usize::try_from(offset % SECTOR).unwrap_or(0);
         if let Some(pending) = self.pending.get_mut(&(offset / SECTOR)) {
-            for byte in pending
-                .versions
-                .iter_mut()
-                .filter_map(|version| version.get_mut(within))
-            {
+            for byte in pending.versions.iter_mut().filter_map(|version| version.get_mut(within)) {
                 *byte ^= mask;
             }
         }
@@ -167,11 +150,8 @@ impl Content {
         self.write(bytes, offset)?;
         if self.live.len() > before {
             let whole = self.lengths.pop();
-            let cuts = cuts(bytes.len(), offset)
-                .into_iter()
-                .map(|cut| offset + cut as u64);
-            self.lengths
-                .extend(cuts.filter(|len| *len > before && Some(*len) != whole));
+            let cuts = cuts(bytes.len(), offset).into_iter().map(|cut| offset + cut as u64);
+            self.lengths.extend(cuts.filter(|len| *len > before && Some(*len) != whole));
             self.lengths.extend(whole);
         }
         Ok(())
@@ -188,11 +168,7 @@ impl Pending {
             }
             options.push(option);
         };
-        self.versions
-            .first()
-            .copied()
-            .into_iter()
-            .for_each(&mut add);
+        self.versions.first().copied().into_iter().for_each(&mut add);
         for (old, new) in self.versions.iter().zip(self.versions.iter().skip(1)) {
             if torn_sectors {
                 torn(old, new).into_iter().for_each(&mut add);
@@ -226,13 +202,8 @@ fn torn(old: &Sector, new: &Sector) -> Vec<Sector> {
     };
     let end = (0..SECTOR_BYTES).rfind(differs).unwrap_or(first) + 1;
     let width = end - first;
-    let mut cuts = vec![
-        first + 1,
-        first + width / 4,
-        first + width / 2,
-        first + width / 4 * 3,
-        end - 1,
-    ];
+    let mut cuts =
+        vec![first + 1, first + width / 4, first + width / 2, first + width / 4 * 3, end - 1];
     cuts.retain(|cut| (first + 1..end).contains(cut));
     cuts.dedup();
     let tear = |cut: usize| {
@@ -284,10 +255,7 @@ mod tests {
             (vec![a, b, c, b], vec![a, c, b]),
             (vec![a, a], vec![a]),
         ] {
-            let pending = Pending {
-                versions,
-                dirty: true,
-            };
+            let pending = Pending { versions, dirty: true };
             assert_eq!(pending.options(false, SECTOR_BYTES), expected);
         }
     }
@@ -296,10 +264,7 @@ mod tests {
     fn what_the_length_hides_gives_no_choice() {
         let mut new = filled(1);
         new[100] = 2;
-        let pending = Pending {
-            versions: vec![filled(1), new],
-            dirty: true,
-        };
+        let pending = Pending { versions: vec![filled(1), new], dirty: true };
         assert_eq!(pending.options(false, 101).len(), 2);
         assert_eq!(pending.options(false, 100).len(), 1);
     }
@@ -312,10 +277,7 @@ mod tests {
         assert_eq!(torn.len(), 5);
         for sector in torn {
             assert!(sector != filled(0) && sector != new);
-            let kept = sector[100..110]
-                .iter()
-                .take_while(|byte| **byte == 9)
-                .count();
+            let kept = sector[100..110].iter().take_while(|byte| **byte == 9).count();
             assert!((1..10).contains(&kept));
             assert_eq!(sector.iter().filter(|byte| **byte == 9).count(), kept);
         }
@@ -342,9 +304,6 @@ mod tests {
         let pending = &content.pending[&0];
         assert_eq!(pending.versions.len(), VERSIONS_MAX);
         assert_eq!(pending.versions[0], filled(0));
-        assert_eq!(
-            pending.versions[VERSIONS_MAX - 1][..4],
-            9_999_u32.to_le_bytes()
-        );
+        assert_eq!(pending.versions[VERSIONS_MAX - 1][..4], 9_999_u32.to_le_bytes());
     }
 }

@@ -71,12 +71,6 @@ pub struct Operation {
 
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "operation {}: {:?} {}",
-            self.number,
-            self.kind,
-            self.path.display()
-        )
+        write!(f, "operation {}: {:?} {}", self.number, self.kind, self.path.display())
     }
 }

@@ -55,11 +55,7 @@ impl Change {
 impl Folders {
     /// Names that are all durable.
     pub(super) fn durable(names: Names<FileId>) -> Self {
-        Self {
-            live: names.clone(),
-            durable: names,
-            changes: Vec::new(),
-        }
+        Self { live: names.clone(), durable: names, changes: Vec::new() }
     }
 
     pub(super) const fn names(&self) -> &Names<FileId> {
@@ -70,20 +66,12 @@ impl Folders {
     pub(super) fn change(&mut self, meanings: Vec<NewMeaning>) {
         let folders = meanings.iter().filter_map(|(path, _)| path.parent());
         let unsynced = folders.map(Path::to_path_buf).collect();
-        self.push(Change {
-            meanings,
-            unsynced,
-            doubtful: false,
-        });
+        self.push(Change { meanings, unsynced, doubtful: false });
     }
 
     /// A change that is durable at once.
     pub(super) fn change_durably(&mut self, meanings: Vec<NewMeaning>) {
-        self.push(Change {
-            meanings,
-            unsynced: BTreeSet::new(),
-            doubtful: false,
-        });
+        self.push(Change { meanings, unsynced: BTreeSet::new(), doubtful: false });
         self.settle();
     }
 
@@ -130,11 +118,7 @@ impl Folders {
 
     /// Every file that has a name, had one durably, or may get one back.
     pub(super) fn reachable(&self) -> BTreeSet<FileId> {
-        let named = self
-            .live
-            .files()
-            .chain(self.durable.files())
-            .map(|(_, id)| *id);
+        let named = self.live.files().chain(self.durable.files()).map(|(_, id)| *id);
         let changed = self.changes.iter().flat_map(|change| &change.meanings);
         let changed = changed.filter_map(|(_, node)| match node {
             Some(Node::File(id)) => Some(*id),

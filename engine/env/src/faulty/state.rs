@@ -118,11 +118,7 @@ impl State {
     }
 
     pub(super) fn check_alive(&self) -> io::Result<()> {
-        if self.has_crashed() {
-            Err(crashed())
-        } else {
-            Ok(())
-        }
+        if self.has_crashed() { Err(crashed()) } else { Ok(()) }
     }
 
     /// For an operation that has no way to happen in part.
@@ -143,26 +139,15 @@ impl State {
             self.operations += 1;
             let number = self.operations;
             if self.crash_at.is_some_and(|at| number >= at) {
-                let operation = Operation {
-                    number,
-                    kind,
-                    path: path.to_path_buf(),
-                };
-                self.crash = Some(Crash {
-                    operation: Some(operation),
-                    under_way: None,
-                });
+                let operation = Operation { number, kind, path: path.to_path_buf() };
+                self.crash = Some(Crash { operation: Some(operation), under_way: None });
                 return Turn::Crash;
             }
             if let Some(error) = self.fail_at.remove(&number) {
                 return Turn::Fail(injected(error, kind));
             }
         }
-        if let Some(index) = self
-            .fail_next
-            .iter()
-            .position(|(wanted, _)| *wanted == kind)
-        {
+        if let Some(index) = self.fail_next.iter().position(|(wanted, _)| *wanted == kind) {
             let (_, error) = self.fail_next.remove(index);
             return Turn::Fail(injected(error, kind));
         }
@@ -237,9 +222,7 @@ impl State {
 
     /// The content of a file that is open.
     pub(super) fn open_content(&mut self, id: FileId) -> io::Result<&mut Content> {
-        self.files
-            .get_mut(&id)
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.files.get_mut(&id).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     pub(super) fn write_file(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -248,12 +231,8 @@ impl State {
             *old = content;
             return Ok(());
         }
-        let folders = self
-            .names()
-            .missing_folders(path.parent().unwrap_or(path))?;
-        let folders = folders
-            .into_iter()
-            .map(|folder| (folder, Some(Node::Folder)));
+        let folders = self.names().missing_folders(path.parent().unwrap_or(path))?;
+        let folders = folders.into_iter().map(|folder| (folder, Some(Node::Folder)));
         let mut meanings: Vec<NewMeaning> = folders.collect();
         if meanings.is_empty() {
             self.names().check_free(path)?;
@@ -301,11 +280,7 @@ impl State {
             }
             Turn::Crash => {
                 if let Some(crash) = &mut self.crash {
-                    crash.under_way = Some(Write {
-                        id,
-                        bytes: bytes.to_vec(),
-                        offset,
-                    });
+                    crash.under_way = Some(Write { id, bytes: bytes.to_vec(), offset });
                 }
                 return Err(crashed());
             }
@@ -358,8 +333,7 @@ impl State {
     /// Forgets the files that nobody can reach any more.
     fn collect(&mut self) {
         let reachable = self.folders.reachable();
-        self.files
-            .retain(|id, _| reachable.contains(id) || self.handles.contains_key(id));
+        self.files.retain(|id, _| reachable.contains(id) || self.handles.contains_key(id));
     }
 
     // Images.
@@ -400,11 +374,7 @@ impl State {
     }
 
     fn under_way(&self, id: FileId) -> Option<&Write> {
-        self.crash
-            .as_ref()?
-            .under_way
-            .as_ref()
-            .filter(|write| write.id == id)
+        self.crash.as_ref()?.under_way.as_ref().filter(|write| write.id == id)
     }
 
     fn next_boot(&self, folders: Folders, files: BTreeMap<FileId, Content>) -> Self {

@@ -59,26 +59,15 @@ impl ManualScheduler {
     /// A scheduler without steps, with the clock that says when a pause is over.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        let inner = Inner {
-            clock,
-            slots: Mutex::default(),
-            returned: Condvar::new(),
-        };
-        Self {
-            inner: Arc::new(inner),
-        }
+        let inner = Inner { clock, slots: Mutex::default(), returned: Condvar::new() };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The names of the steps that are not done, in the order of their start.
     #[must_use]
     pub fn names(&self) -> Vec<&'static str> {
         let slots = self.inner.slots.lock();
-        slots
-            .by_id
-            .values()
-            .filter(|slot| slot.step.is_some())
-            .map(|slot| slot.name)
-            .collect()
+        slots.by_id.values().filter(|slot| slot.step.is_some()).map(|slot| slot.name).collect()
     }
 
     /// The names of the steps that are due, in the order of their start.
@@ -86,12 +75,7 @@ impl ManualScheduler {
     pub fn due(&self) -> Vec<&'static str> {
         let now = self.inner.clock.steady();
         let slots = self.inner.slots.lock();
-        slots
-            .by_id
-            .values()
-            .filter(|slot| slot.is_due(now))
-            .map(|slot| slot.name)
-            .collect()
+        slots.by_id.values().filter(|slot| slot.is_due(now)).map(|slot| slot.name).collect()
     }
 
     /// The earliest steady time at which a step is due without being woken.
@@ -116,12 +100,9 @@ impl ManualScheduler {
     /// choices run the same steps. False: none is due.
     pub fn run_any(&self, choice: u64) -> bool {
         let due = self.due_ids();
-        let index = choice
-            .checked_rem(due.len() as u64)
-            .and_then(|rest| usize::try_from(rest).ok());
-        index
-            .and_then(|index| due.get(index))
-            .is_some_and(|id| self.run(*id))
+        let index =
+            choice.checked_rem(due.len() as u64).and_then(|rest| usize::try_from(rest).ok());
+        index.and_then(|index| due.get(index)).is_some_and(|id| self.run(*id))
     }
 
     /// Runs due steps in turn until none is due, and says how many were run. The clock is left
@@ -138,11 +119,7 @@ impl ManualScheduler {
             }
             for id in due {
                 runs += u64::from(self.run(id));
-                assert!(
-                    runs < Self::STEPS_MAX,
-                    "the steps {:?} do not come to rest",
-                    self.due()
-                );
+                assert!(runs < Self::STEPS_MAX, "the steps {:?} do not come to rest", self.due());
             }
         }
     }
@@ -150,12 +127,7 @@ impl ManualScheduler {
     fn due_ids(&self) -> Vec<u64> {
         let now = self.inner.clock.steady();
         let slots = self.inner.slots.lock();
-        slots
-            .by_id
-            .iter()
-            .filter(|(_, slot)| slot.is_due(now))
-            .map(|(id, _)| *id)
-            .collect()
+        slots.by_id.iter().filter(|(_, slot)| slot.is_due(now)).map(|(id, _)| *id).collect()
     }
 
     /// Runs a step once if it is still due.
@@ -202,31 +174,19 @@ impl ManualScheduler {
 
 impl fmt::Debug for ManualScheduler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ManualScheduler")
-            .field("names", &self.names())
-            .finish_non_exhaustive()
+        f.debug_struct("ManualScheduler").field("names", &self.names()).finish_non_exhaustive()
     }
 }
 
 impl Scheduler for ManualScheduler {
     fn start(&self, step: Arc<dyn Step>) -> io::Result<Box<dyn Task>> {
         let name = step.name();
-        let slot = Slot {
-            step: Some(step),
-            name,
-            woken: false,
-            due: None,
-            running: None,
-        };
+        let slot = Slot { step: Some(step), name, woken: false, due: None, running: None };
         let mut slots = self.inner.slots.lock();
         let id = slots.next_id;
         slots.next_id += 1;
         slots.by_id.insert(id, slot);
-        Ok(Box::new(ManualTask {
-            inner: Arc::downgrade(&self.inner),
-            id,
-            name,
-        }))
+        Ok(Box::new(ManualTask { inner: Arc::downgrade(&self.inner), id, name }))
     }
 }
 
@@ -239,9 +199,7 @@ struct ManualTask {
 
 impl fmt::Debug for ManualTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ManualTask")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("ManualTask").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

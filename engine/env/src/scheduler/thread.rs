@@ -16,21 +16,16 @@ pub struct ThreadScheduler;
 impl Scheduler for ThreadScheduler {
     fn start(&self, step: Arc<dyn Step>) -> io::Result<Box<dyn Task>> {
         let signal = Arc::new(Signal::default());
-        let thread = thread::Builder::new()
-            .name(format!("annals-{}", step.name()))
-            .spawn({
-                let signal = Arc::clone(&signal);
-                move || {
-                    let mut next = Next::Idle;
-                    while next != Next::Done && signal.wait(next) {
-                        next = run_once(step.as_ref());
-                    }
+        let thread = thread::Builder::new().name(format!("annals-{}", step.name())).spawn({
+            let signal = Arc::clone(&signal);
+            move || {
+                let mut next = Next::Idle;
+                while next != Next::Done && signal.wait(next) {
+                    next = run_once(step.as_ref());
                 }
-            })?;
-        Ok(Box::new(ThreadTask {
-            signal,
-            thread: Some(thread),
-        }))
+            }
+        })?;
+        Ok(Box::new(ThreadTask { signal, thread: Some(thread) }))
     }
 }
 

@@ -127,13 +127,14 @@ impl RecordHead {
 
 impl Event {
     /// Decodes the event in `record` (what stands behind a record's prefix, its checksum proven),
-    /// which lies `back` bytes behind its frame's start. `history` goes into derived ids.
+    /// which lies `back` bytes behind its frame's start. `history` goes into a derived id; where it
+    /// is not known, an event that needs one is not readable: a wrong id is worse than none.
     pub(crate) fn decode(
         record: Bytes,
         back: u64,
         header: &FrameHeader,
         streams: &StreamTable,
-        history: u64,
+        history: Option<u64>,
     ) -> Option<Self> {
         let mut cursor = Cursor::new(&record);
         let head = RecordHead::decode(&mut cursor)?;
@@ -174,6 +175,7 @@ impl Event {
             cursor.array().map(|bytes| Some(EventId::from_bytes(bytes)))
         };
         let id = optional_id(HAS_ID)?;
+        let history = history.or(id.map(|_| 0))?;
         let correlation_id = optional_id(HAS_CORRELATION)?;
         let causation_id = optional_id(HAS_CAUSATION)?;
         let occurred_at = if flags & HAS_OCCURRED_AT == 0 {

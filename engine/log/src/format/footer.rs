@@ -23,6 +23,14 @@ pub(crate) struct EpochStart {
     pub(crate) place: Place,
 }
 
+/// Adds an epoch to those before it. Its record stands in the log twice, and segments name it too:
+/// only the first counts.
+pub(crate) fn add_epoch(epochs: &mut Vec<EpochStart>, start: EpochStart) {
+    if epochs.last().is_none_or(|last| last.epoch.number < start.epoch.number) {
+        epochs.push(start);
+    }
+}
+
 /// What a sealed segment says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Summary {
@@ -168,14 +176,20 @@ impl Trailer {
         reserved_is_zero.then_some(Self { summary_length, summary_checksum, offsets })
     }
 
-    /// Whether these bytes call themselves a trailer.
-    pub(crate) fn has_magic(bytes: &[u8]) -> bool {
-        bytes.starts_with(&MAGIC)
+    /// Whether these bytes, which are no trailer, were one: they call themselves so and are not the
+    /// beginning of one that a crash cut short, or only the name is wrong.
+    pub(crate) fn is_damaged(bytes: &[u8], salt: u64, offset: u64) -> bool {
+        if bytes.starts_with(&MAGIC) {
+            return !Self::is_unfinished(bytes, salt, offset);
+        }
+        let mut named = MAGIC.to_vec();
+        named.extend_from_slice(bytes.get(MAGIC.len()..).unwrap_or_default());
+        Self::decode(&named, salt, offset).is_some()
     }
 
     /// Whether these bytes, which are no trailer, are the beginning of one that a crash cut short:
     /// its checksum, written last, is not all there.
-    pub(crate) fn is_unfinished(bytes: &[u8], salt: u64, offset: u64) -> bool {
+    fn is_unfinished(bytes: &[u8], salt: u64, offset: u64) -> bool {
         let Some((fields, stored)) = bytes.split_at_checked(TRAILER_BYTES - 4) else {
             return false;
         };

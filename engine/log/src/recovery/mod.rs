@@ -11,7 +11,7 @@ use annals_types::{Epoch, Place, Position, Timestamp};
 
 use crate::error::Result;
 use crate::format::control::Control;
-use crate::format::footer::EpochStart;
+use crate::format::footer::{EpochStart, add_epoch};
 use crate::format::frame::FrameKind;
 use crate::frames::{Frame, FrameRecord};
 use crate::offsets::{LiveOffsets, OffsetTable};
@@ -207,9 +207,8 @@ impl Recovery {
     /// An epoch whose record is lost is known from the segments that lie behind it.
     fn adopt_epoch(&mut self, listed: &Listed) {
         let epoch = listed.header.epoch;
-        let known = self.epochs.last().map(|start| start.epoch.number).unwrap_or_default();
-        if epoch.number > known {
-            self.epochs.push(EpochStart { epoch, place: listed.header.first });
+        if epoch.number > 0 {
+            add_epoch(&mut self.epochs, EpochStart { epoch, place: listed.header.first });
         }
     }
 
@@ -222,7 +221,7 @@ impl Recovery {
         let Listed { name, file, header } = listed;
         match segment::read_footer(&name, &*file, &header)? {
             Footer::Sealed(summary, offsets) => {
-                self.epochs.extend_from_slice(&summary.epochs);
+                summary.epochs.iter().for_each(|&start| add_epoch(&mut self.epochs, start));
                 self.last = summary.last;
                 if summary.events > 0 {
                     self.stamp = self.stamp.max(summary.recorded_last);
@@ -259,7 +258,7 @@ impl Recovery {
         next: Option<Place>,
         saved: Option<(Epoch, Place)>,
     ) -> Result<Scanned> {
-        let mut walk = Walk::new(Arc::clone(segment), reserved);
+        let mut walk = Walk::new(Arc::clone(segment));
         // Frames that nothing so far proves to have been durable: offset and last place.
         let mut unproven: VecDeque<(u64, Place)> = VecDeque::new();
         // Looked at once, at the first fault: later ones add nothing.
@@ -332,7 +331,7 @@ impl Recovery {
         let header = &checked.frame.header;
         match checked.control {
             Some(Control::Epoch(epoch)) => {
-                self.epochs.push(EpochStart { epoch, place: header.first });
+                add_epoch(&mut self.epochs, EpochStart { epoch, place: header.first });
             }
             Some(Control::Unknown(..)) => {}
             None => self.stamp = self.stamp.max(header.recorded_at),
@@ -384,7 +383,7 @@ impl Recovery {
         }
         let last_lost = next.map_or(self.proof.position, |next| next.position);
         let positions = (first_lost <= last_lost).then_some((first_lost, last_lost));
-        self.damage.push(segment.damage(from, reserved - from, positions, what));
+        self.damage.push(segment.damage(from, reserved.saturating_sub(from), positions, what));
         Ok(false)
     }
 

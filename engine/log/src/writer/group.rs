@@ -110,10 +110,20 @@ impl<P: Publish> Shared<P> {
     pub(super) fn synced(&self, core: &mut Core<P>, upto: Place) {
         core.durable = core.durable.max(upto);
         if self.options.sync == SyncMode::EachCommit && core.visible < core.durable {
-            core.visible = core.durable;
-            core.publish.publish(core.visible);
+            let durable = core.durable;
+            // Who waits finds the latch tripped.
+            self.show(core, durable).ok();
         }
         self.announce(core);
+    }
+
+    /// Makes everything up to `upto` visible.
+    pub(super) fn show(&self, core: &mut Core<P>, upto: Place) -> Result<(), Failure> {
+        match core.publish.publish(upto) {
+            Ok(()) => core.visible = upto,
+            Err(error) => return Err(self.latch.trip("bringing the index up to date", error)),
+        }
+        Ok(())
     }
 
     /// Tells readers here, and those of other processes, how far they may look.

@@ -15,6 +15,7 @@ mod open;
 mod room;
 mod steps;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +55,10 @@ pub struct LogOptions {
 /// Takes in what becomes visible, under the writer's lock and in the order of the log.
 pub trait Publish: Send + 'static {
     /// Everything appended up to `visible` may now be shown to readers.
-    fn publish(&mut self, visible: Place);
+    ///
+    /// # Errors
+    /// Why it cannot be: the log shows nothing of it then, and takes no more writes.
+    fn publish(&mut self, visible: Place) -> io::Result<()>;
 }
 
 /// The log, opened for writing.
@@ -305,8 +309,8 @@ impl<P: Publish> LogGuard<'_, P> {
             SyncMode::Interval(_) => {
                 let was_clean = self.core.durable == self.core.visible;
                 let core = &mut *self.core;
-                core.visible = core.assigned;
-                core.publish.publish(core.visible);
+                let written = core.assigned;
+                self.shared.show(core, written).map_err(LogError::OutcomeUnknown)?;
                 self.shared.announce(core);
                 if durable {
                     return self.shared.wait_durable(&mut self.core, place);

@@ -181,17 +181,28 @@ impl Settled {
             tasks: RwLock::new(None),
         });
         let log = Log { shared };
-        let mut draft = Draft::control(&Control::Epoch(epoch).encode());
-        let mut guard = log.lock();
-        guard.make_room(&draft)?;
-        let appended = guard.append(&mut draft, None)?;
-        guard.finish(&appended, true)?;
+        let place = log.record_epoch(epoch)?;
         log.shared.core.lock().recorded_epoch = epoch;
-        log.shared.reader.add_epoch(EpochStart { epoch, place: appended.last });
+        log.shared.reader.add_epoch(EpochStart { epoch, place });
         let tasks = Tasks::start(&log.shared)
             .map_err(|error| LogError::io("starting the log's background work", error))?;
         *log.shared.tasks.write() = Some(tasks);
         Ok(log)
+    }
+}
+
+impl<P: Publish> Log<P> {
+    /// Twice: were the only record of an epoch damaged, the ids of its events would be unknown.
+    fn record_epoch(&self, epoch: Epoch) -> Result<Place> {
+        let mut guard = self.lock();
+        let mut record = || {
+            let mut draft = Draft::control(&Control::Epoch(epoch).encode());
+            guard.make_room(&draft)?;
+            guard.append(&mut draft, None)
+        };
+        let (first, second) = (record()?, record()?);
+        guard.finish(&second, true)?;
+        Ok(first.last)
     }
 }
 
@@ -205,8 +216,7 @@ fn first_active(env: &Env, root: &Path, reader: &LogReader, last: Place) -> Resu
         epoch: reader.epoch(),
     };
     let fail = |error| LogError::io("making a segment", error);
-    let segment =
-        segment::create(&*env.fs, root, header, FIRST_RESERVE_BYTES).map_err(fail)?;
+    let segment = segment::create(&*env.fs, root, header, FIRST_RESERVE_BYTES).map_err(fail)?;
     segment::sync_folder(&*env.fs, root).map_err(fail)?;
     let active = active(segment, FIRST_RESERVE_BYTES);
     reader.push_segment(Arc::clone(&active.segment));

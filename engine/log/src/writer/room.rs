@@ -129,7 +129,9 @@ impl<P: Publish> Shared<P> {
             }
             // A failed sync is never harmless: it may have dropped commits of the same file.
             let synced = segment.file.sync();
-            synced.map_err(|error| self.latch.trip(format!("syncing {}", segment.name), error)).is_ok()
+            synced
+                .map_err(|error| self.latch.trip(format!("syncing {}", segment.name), error))
+                .is_ok()
         });
         core.reserving = false;
         if done {

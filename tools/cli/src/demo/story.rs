@@ -45,9 +45,9 @@ impl<'a> Story<'a> {
     }
 
     pub(super) fn tell(mut self, events: u64) -> Result<(), Failure> {
+        let store = writing::open(self.folder, Durability::Buffered, true)?;
         let folder = self.folder.display();
         self.out.line(&format!("Annals, shown on the history of a small shop, in {folder}"))?;
-        let store = writing::open(self.folder, Durability::Buffered, true)?;
         self.fill(&store, events)?;
         self.close(store)?;
         let store = writing::open(self.folder, Durability::Sync, false)?;

@@ -145,7 +145,19 @@ impl Reader {
         if count > self.left() {
             return Err(Fault::Damaged("a length goes beyond the end of the file"));
         }
-        (0..count).map(|_| self.byte()).collect()
+        let mut bytes = Vec::new();
+        let mut missing = usize::try_from(count).unwrap_or(usize::MAX);
+        while missing > 0 {
+            let there = self.content.get(self.taken..).unwrap_or_default();
+            let taken = there.get(..missing).unwrap_or(there);
+            bytes.extend_from_slice(taken);
+            self.taken += taken.len();
+            missing -= taken.len();
+            if missing > 0 {
+                self.next_block()?;
+            }
+        }
+        Ok(bytes)
     }
 
     pub(super) fn varint(&mut self) -> Result<u64, Fault> {
