@@ -132,7 +132,7 @@ fn table_bytes(streams: &StreamTable) -> Vec<u8> {
 }
 
 fn event(payload: Bytes, back: u64, header: &FrameHeader, streams: &StreamTable) {
-    let Some(event) = Event::decode(payload, back, header, streams, 1) else { return };
+    let Some(event) = Event::decode(payload, back, header, streams, Some(1)) else { return };
     let again = as_new(&event);
     let mut content = Vec::new();
     put_content(&mut content, &again);
@@ -235,7 +235,7 @@ pub fn round_trip(stream: &str, version: Version, events: &[NewEvent], spot: &Sp
         let at = (bytes.len() - rest.len()) as u64;
         let record = record(rest, spot.salt, spot.offset + at).expect("a whole record");
         let payload = Bytes::copy_from_slice(&record[RECORD_PREFIX_BYTES..]);
-        let event = Event::decode(payload, at, &header, &streams, 1).expect("an event");
+        let event = Event::decode(payload, at, &header, &streams, Some(1)).expect("an event");
         assert_eq!(&as_new(&event), new);
         assert_eq!((event.stream(), event.version()), (stream, version.plus(index)));
         assert_eq!(event.position(), spot.first.position.plus(index));

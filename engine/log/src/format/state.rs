@@ -78,6 +78,8 @@ impl State {
         };
         let (durable, visible) = (place()?, place()?);
         let reserved_is_zero = cursor.left().iter().all(|&byte| byte == 0);
-        reserved_is_zero.then_some(Self { store, sequence, epoch, durable, visible })
+        // A page counts up by one: none gets there.
+        let sane = reserved_is_zero && sequence < u64::MAX;
+        sane.then_some(Self { store, sequence, epoch, durable, visible })
     }
 }

@@ -159,6 +159,7 @@ impl Recovery {
         if tail.is_none() && self.proof > self.last {
             self.lost_end("the end of the log is missing: restore the folder from a copy");
         }
+        self.missing_footers(&segments);
         let epoch_number = self
             .epochs
             .iter()
@@ -385,6 +386,15 @@ impl Recovery {
         let positions = (first_lost <= last_lost).then_some((first_lost, last_lost));
         self.damage.push(segment.damage(from, reserved.saturating_sub(from), positions, what));
         Ok(false)
+    }
+
+    /// Segments are sealed in their order: one without a footer has lost it where a later one has
+    /// its own.
+    fn missing_footers(&mut self, segments: &[Arc<Segment>]) {
+        let sealed = segments.iter().rposition(|segment| segment.summary.is_some()).unwrap_or(0);
+        let unsealed = segments.iter().take(sealed).filter(|segment| segment.summary.is_none());
+        let what = "the segment's footer is missing";
+        self.inventory.notes.extend(unsealed.map(|segment| segment.damage(0, 0, None, what)));
     }
 
     fn lost_end(&mut self, what: &str) {

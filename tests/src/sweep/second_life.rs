@@ -1,0 +1,150 @@
+//! A disk that a crash left is opened again and appended to, and crashes once more: at each
+//! operation of the recovery and of the appends. Nothing that was cut off may come back.
+
+use annals::{Durability, Position, Store};
+use annals_env::FaultyFs;
+
+use super::promise::Promise;
+use super::{Sweep, Tally, durability_of, later};
+use crate::check::{self, Check};
+use crate::history;
+use crate::images;
+use crate::model::{Append, Model};
+use crate::workload::seeded;
+
+/// What the first crash left.
+pub(super) struct FirstLife<'a> {
+    pub(super) image: &'a FaultyFs,
+    pub(super) promise: Promise<'a>,
+    /// Acknowledged as durable up to here; what only a killed process wrote is not.
+    pub(super) durable: Position,
+}
+
+/// What is owed after the second crash.
+struct SecondLife {
+    /// What was there when it was opened, if it was, and what was attempted since.
+    model: Model,
+    /// Survives another kill.
+    acknowledged: Position,
+    /// Survives a power cut.
+    durable: Position,
+    /// A power cut may bring back the first life's end: this one has made nothing durable.
+    may_be_undone: bool,
+}
+
+impl Sweep {
+    /// Crashes the second life at each of its operations, and once after it.
+    pub(super) fn crash_again(&self, first: &FirstLife<'_>, seed: u64, tally: &mut Tally) -> Check {
+        for number in 1.. {
+            let disk = images::copy(first.image);
+            disk.crash_at(number);
+            let durability = durability_of(seed / 2 + number);
+            let second = live(&disk, first, durability)
+                .map_err(|error| format!("second life, {durability:?}: {error}"))?;
+            let over = !disk.has_crashed();
+            disk.crash();
+            let place = disk.crashed_in().map_or("after its end".to_owned(), |at| at.to_string());
+            let cuts = images::power_cuts(&disk, self.nested_images, seed).disks;
+            let kills = images::kills(&disk, self.nested_images, seed).disks;
+            tally.nested_points += 1;
+            tally.nested_images += (cuts.len() + kills.len()) as u64;
+            let cuts = cuts.iter().map(|image| ("power cut", image));
+            let kills = kills.iter().map(|image| ("kill", image));
+            for (index, (what, image)) in cuts.chain(kills).enumerate() {
+                let kept = match what {
+                    "kill" => second.is_kept_by_a_kill(image, index),
+                    _ => second.is_kept_by_a_power_cut(image, index, first),
+                };
+                kept.map_err(|error| {
+                    format!("then a {what} in a second life, {place}, image {index}: {error}")
+                })?;
+            }
+            if over {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl SecondLife {
+    fn is_kept_by_a_kill(&self, image: &FaultyFs, index: usize) -> Check {
+        Promise { model: &self.model, least: self.acknowledged }.is_kept_on(image, index)
+    }
+
+    fn is_kept_by_a_power_cut(
+        &self,
+        image: &FaultyFs,
+        index: usize,
+        first: &FirstLife<'_>,
+    ) -> Check {
+        let copy = images::copy(image);
+        let kept = Promise { model: &self.model, least: self.durable }.is_kept_on(image, index);
+        match kept {
+            Err(error) if self.may_be_undone => {
+                let promise = Promise { least: first.durable, ..first.promise };
+                promise
+                    .is_kept_on(&copy, index)
+                    .map_err(|undone| format!("{error}; and as if it had not been: {undone}"))
+            }
+            kept => kept,
+        }
+    }
+}
+
+/// Opens the store and appends, until the crash.
+fn live(disk: &FaultyFs, first: &FirstLife<'_>, durability: Durability) -> Check<SecondLife> {
+    let mut second = SecondLife {
+        model: first.promise.model.clone(),
+        acknowledged: first.promise.least,
+        durable: first.durable,
+        may_be_undone: durability == Durability::Buffered,
+    };
+    let world = later(disk, 1);
+    let store = match world.open(durability) {
+        Ok(store) => store,
+        Err(_) if disk.has_crashed() => return Ok(second),
+        Err(error) => return Err(format!("opening: {error}")),
+    };
+    // An opening may succeed although its last, dispensable write met the crash.
+    if !disk.has_crashed() {
+        first.promise.holds_for(&store)?;
+    }
+    second.acknowledged = store.position();
+    second.model.cut(store.position());
+    if durability == Durability::Sync {
+        second.durable = store.position();
+    }
+    for seed in [2_000_000, 2_000_010, 2_000_020] {
+        if !second.append(&store, seed, durability)? {
+            assert!(disk.has_crashed(), "an append failed without a crash");
+            break;
+        }
+        world.scheduler.run_until_idle();
+    }
+    Ok(second)
+}
+
+impl SecondLife {
+    /// Whether it was taken.
+    fn append(&mut self, store: &Store, seed: u64, durability: Durability) -> Check<bool> {
+        let stream = if seed.is_multiple_of(20) { "order-1" } else { "second-life" };
+        let append = Append::any(stream, seeded::events(seed, 1 + seed / 10 % 3, 300));
+        match history::append_to(store, &append) {
+            Ok(receipt) => {
+                let (stamp, epoch) = (receipt.recorded_at, receipt.epoch.number);
+                let written = self.model.accept(&append, Some(stamp), Some(epoch));
+                check::receipt(&written, &receipt)?;
+                self.acknowledged = receipt.position;
+                if durability == Durability::Sync {
+                    self.durable = receipt.position;
+                }
+                Ok(true)
+            }
+            Err(_) => {
+                self.model.accept(&append, None, None);
+                Ok(false)
+            }
+        }
+    }
+}
