@@ -24,7 +24,8 @@ fuzz_target!(|input: &[u8]| {
     let Some((&mode, rest)) = input.split_first() else { return };
     match mode & 3 {
         0 => plain(rest),
-        1 => sealed(rest),
+        1 => sealed_frame(rest),
+        2 => sealed_page(rest),
         // An input that is too short for what it begins is no case.
         _ => round_trip(&mut Unstructured::new(rest)).unwrap_or_default(),
     }
@@ -41,7 +42,7 @@ fn plain(bytes: &[u8]) {
 }
 
 /// The bytes as a frame that a malicious hand gave the right checksums.
-fn sealed(bytes: &[u8]) {
+fn sealed_frame(bytes: &[u8]) {
     let (salt, offset) = (0x0123_4567_89ab_cdef, 1024);
     let mut bytes = bytes.to_vec();
     if let Some(marker) = bytes.get_mut(4..6) {
@@ -49,6 +50,24 @@ fn sealed(bytes: &[u8]) {
     }
     if fuzzing::seal(&mut bytes, salt, offset).is_some() {
         fuzzing::frame(&bytes, salt, offset);
+    }
+}
+
+/// The bytes as what has its magic at the front and its checksum at the end, both made right.
+fn sealed_page(bytes: &[u8]) {
+    for (magic, length) in [(b"\x89ANL\r\n\x1a\n", 128), (b"ANLSTATE", 96), (b"ANLSEALD", 32)] {
+        let mut bytes = bytes.to_vec();
+        let Some((fields, sum)) =
+            bytes.get_mut(..length).and_then(|bytes| bytes.split_last_chunk_mut::<4>())
+        else {
+            continue;
+        };
+        fields[..8].copy_from_slice(magic);
+        *sum = fuzzing::crc(fields).to_le_bytes();
+        fuzzing::segment_header(&bytes);
+        fuzzing::state(&bytes);
+        // The mask of this salt and offset is 0.
+        fuzzing::footer(&bytes, 0, 0);
     }
 }
 

@@ -174,7 +174,7 @@ fn make(input: &mut Unstructured<'_>) -> Result<MemoryFs> {
     let state = input.int_in_range(0..=3)?;
     let follows = input.int_in_range(0..=5)?;
     let reserved = input.int_in_range(0..=8_192)?;
-    let sequence = input.int_in_range(0..=u64::MAX - 1000)?;
+    let sequence = input.arbitrary()?;
     while !input.is_empty() && writer.content.len() < 64 << 10 {
         writer.piece(input)?;
     }
@@ -257,6 +257,7 @@ fn check(fs: &MemoryFs) {
             store.append("added", ExpectedVersion::NoStream, &[event]).unwrap();
             store.close().unwrap();
             let again = ReadOnlyStore::open_in(&env(fs), root).unwrap();
+            assert!(again.verify(&mut |_, _| {}).unwrap().is_clean());
             let kept = self::events(&again);
             assert_eq!(kept.len(), events.len() + 1);
             assert_eq!(&kept[..events.len()], &events[..]);

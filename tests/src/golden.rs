@@ -4,12 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use annals::{Durability, Timestamp};
+use annals::{Durability, Event, EventId, Result, Timestamp};
 use annals_env::{FaultyFs, LastChoices, MemoryFs};
 
 use crate::folder::Folder;
 use crate::history;
 use crate::model::{Append, Model};
+use crate::reader::Reader;
 use crate::workload::seeded;
 use crate::world::{BEGINNING, World};
 
@@ -28,6 +29,12 @@ pub struct Golden {
 #[must_use]
 pub fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/v0")
+}
+
+/// The file that says what reading the store gives.
+#[must_use]
+pub fn description(name: &str) -> PathBuf {
+    directory().join(format!("{name}.events.txt"))
 }
 
 /// All golden stores, made now.
@@ -77,6 +84,43 @@ fn damaged() -> Golden {
         bytes[place.expect("it is in the first segment") + data.len() / 2] ^= 0x10;
     });
     Golden { name: "damaged", folder, model }
+}
+
+/// What reading gives, one line for each event and each damaged stretch, every field in words: kept
+/// beside the stores, so that what is expected of them does not depend on today's engine.
+#[must_use]
+pub fn describe(reader: &dyn Reader) -> String {
+    let line = |item: Result<Event>| match item {
+        Ok(event) => describe_event(&event),
+        Err(error) => match error.damage() {
+            Some(damage) => format!("damaged {:?}", damage.positions),
+            None => format!("failed: {error}"),
+        },
+    };
+    reader.read_all().into_iter().map(|item| line(item) + "\n").collect()
+}
+
+fn describe_event(event: &Event) -> String {
+    let bytes = |bytes: &[u8]| {
+        let hex: String = bytes.iter().take(48).map(|byte| format!("{byte:02x}")).collect();
+        format!("{hex} {} bytes crc {:08x}", bytes.len(), crc32fast::hash(bytes))
+    };
+    let id = |id: Option<EventId>| id.map_or("-".to_owned(), |id| id.to_string());
+    [
+        format!("{} {:?} {}", event.position(), event.stream(), event.version()),
+        format!("recorded {} epoch {}", event.recorded_at(), event.epoch()),
+        format!("id {} own {}", event.id(), event.has_own_id()),
+        format!("type {:?} schema {} {:?}", event.event_type(), event.schema(), event.content()),
+        format!(
+            "correlation {} causation {}",
+            id(event.correlation_id()),
+            id(event.causation_id())
+        ),
+        format!("occurred {}", event.occurred_at().map_or("-".to_owned(), |at| at.to_string())),
+        format!("tags {:?}", event.tags().collect::<Vec<&str>>()),
+        format!("metadata {} data {}", bytes(event.metadata()), bytes(event.data())),
+    ]
+    .join(" | ")
 }
 
 fn fill(world: &World, model: &mut Model, seed: u64, commits: u64, durability: Durability) {

@@ -43,13 +43,13 @@ pub struct Trace {
     pub failure: Option<Error>,
 }
 
-/// Runs a history on `disk`, until its end or the first failure.
+/// Runs a history on `disk` with segments of this size, until its end or the first failure.
 ///
 /// # Errors
 /// An answer that is wrong, whatever the disk does.
-pub fn run(disk: &FaultyFs, actions: &[Action]) -> Check<Trace> {
+pub fn run(disk: &FaultyFs, segment_bytes: u64, actions: &[Action]) -> Check<Trace> {
     let mut run = Run {
-        world: World::new(disk.clone(), 1),
+        world: World::new(disk.clone(), 1).with_segments(segment_bytes),
         store: None,
         durability: Durability::Sync,
         trace: Trace::default(),

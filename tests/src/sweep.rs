@@ -24,6 +24,8 @@ pub struct Sweep {
     pub actions: Vec<Action>,
     /// The disk's nature.
     pub faults: Faults,
+    /// Size of its segments, in bytes.
+    pub segment_bytes: u64,
     /// Whether even the folder above the store's is still to be made.
     pub bare: bool,
     /// Most images after each crash.
@@ -76,7 +78,7 @@ impl Sweep {
     pub fn run(&self) -> Check<Tally> {
         let disk = self.disk();
         let first = disk.operations() + 1;
-        let whole = history::run(&disk, &self.actions)?;
+        let whole = history::run(&disk, self.segment_bytes, &self.actions)?;
         if let Some(error) = whole.failure {
             return Err(format!("without a crash: {error}"));
         }
@@ -95,7 +97,7 @@ impl Sweep {
     fn crash_at(&self, number: u64, tally: &mut Tally) -> Check {
         let disk = self.disk();
         disk.crash_at(number);
-        let trace = history::run(&disk, &self.actions)
+        let trace = history::run(&disk, self.segment_bytes, &self.actions)
             .map_err(|error| format!("until a crash at operation {number}: {error}"))?;
         disk.crash();
         let place = disk.crashed_in().map_or("after the end".to_owned(), |at| at.to_string());
@@ -114,9 +116,12 @@ impl Sweep {
             };
             let promise = Promise { model: &trace.model, least };
             // Before the image is written to.
-            if (before + index as u64).is_multiple_of(self.nested_every as u64) {
-                let first_life = FirstLife { image, promise, durable: trace.durable };
-                self.crash_again(&first_life, number, tally).map_err(told)?;
+            let first_life = FirstLife { image, promise, durable: trace.durable };
+            let count = before + index as u64;
+            if count.is_multiple_of(self.nested_every as u64) {
+                self.crash_again_everywhere(&first_life, number, tally).map_err(told)?;
+            } else if what == "kill" || count.is_multiple_of(SECOND_LIFE_EVERY) {
+                self.crash_again_at_the_end(&first_life, number, tally).map_err(told)?;
             }
             promise.is_kept_on(&images::copy(image), index).map_err(told)?;
         }
@@ -134,6 +139,10 @@ fn later(disk: &FaultyFs, restarts: u64) -> World {
     let now = BEGINNING.as_micros() + 3_600_000_000 * i64::try_from(restarts).unwrap_or(0);
     World::at(disk.clone(), 1 + restarts, Timestamp::from_micros(now))
 }
+
+/// Of so many power cut images one, and each kill image, gets at least a second life that ends in a
+/// crash: what only a killed process wrote must be made durable by the next.
+const SECOND_LIFE_EVERY: u64 = 7;
 
 /// A pause after which a buffered store's background sync is due.
 pub const SYNC_PAUSE: Duration = Duration::from_millis(150);

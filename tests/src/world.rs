@@ -35,6 +35,7 @@ pub struct World {
     /// Who runs its background steps.
     pub scheduler: ManualScheduler,
     random: Arc<dyn Random>,
+    segment_bytes: u64,
 }
 
 impl World {
@@ -50,7 +51,14 @@ impl World {
         let clock = Arc::new(ManualClock::new(now));
         let scheduler = ManualScheduler::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let random = Arc::new(SeededRandom::new(seed));
-        Self { disk: Arc::new(disk), clock, scheduler, random }
+        let segment_bytes = Options::SEGMENT_BYTES_MIN;
+        Self { disk: Arc::new(disk), clock, scheduler, random, segment_bytes }
+    }
+
+    /// The same with segments of another size than the least.
+    #[must_use]
+    pub fn with_segments(self, segment_bytes: u64) -> Self {
+        Self { segment_bytes, ..self }
     }
 
     /// What the engine sees of it.
@@ -64,10 +72,11 @@ impl World {
         }
     }
 
-    /// Options with the smallest segments, so that a short history fills several.
+    /// Options with its segment size: the least, where nothing else was said, so that a short
+    /// history fills several.
     #[must_use]
     pub fn options(&self) -> Options {
-        Store::options().env(self.env()).segment_bytes(Options::SEGMENT_BYTES_MIN)
+        Store::options().env(self.env()).segment_bytes(self.segment_bytes)
     }
 
     /// Opens the store for writing.

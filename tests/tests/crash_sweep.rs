@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use annals::{Durability, ExpectedVersion, Timestamp};
+use annals::{Durability, ExpectedVersion, Options, Timestamp};
 use annals_env::Faults;
 use annals_tests::budget;
 use annals_tests::history::{self, Action};
@@ -24,6 +24,9 @@ use annals_tests::world::{BEGINNING, new_disk};
 
 /// Images tried after each crash point unless the environment says otherwise.
 const IMAGES: usize = 80;
+
+/// Larger than what is reserved ahead.
+const LARGE_SEGMENT_BYTES: u64 = 1 << 20;
 
 const SYNC: Action = Action::Open(Durability::Sync);
 const BUFFERED: Action = Action::Open(Durability::Buffered);
@@ -37,21 +40,36 @@ fn durable(stream: &str, seed: u64) -> Action {
     Action::Append(Append { durable: true, ..append })
 }
 
+/// With the smallest segments.
 fn sweep(name: &str, actions: Vec<Action>) {
-    sweep_on(name, false, &actions);
+    let sweep = Sweep { actions, ..plain() };
+    sweep_both(name, &sweep);
 }
 
-fn sweep_on(name: &str, bare: bool, actions: &[Action]) {
+/// With segments that are larger than what is reserved at once.
+fn sweep_large(name: &str, actions: Vec<Action>) {
+    let sweep = Sweep { actions, segment_bytes: LARGE_SEGMENT_BYTES, ..plain() };
+    sweep_both(name, &sweep);
+}
+
+fn plain() -> Sweep {
+    let images = budget::sweep_images(IMAGES);
+    Sweep {
+        actions: Vec::new(),
+        faults: Faults::default(),
+        segment_bytes: Options::SEGMENT_BYTES_MIN,
+        bare: false,
+        images,
+        nested_every: 97,
+        nested_images: images.div_ceil(6),
+    }
+}
+
+/// On a disk that writes sectors whole and on one that tears them.
+fn sweep_both(name: &str, sweep: &Sweep) {
     for torn_sectors in [false, true] {
-        let images = budget::sweep_images(IMAGES);
-        let sweep = Sweep {
-            actions: actions.to_vec(),
-            faults: Faults { torn_sectors, ..Faults::default() },
-            bare,
-            images,
-            nested_every: 59,
-            nested_images: images.div_ceil(6),
-        };
+        let faults = Faults { torn_sectors, ..Faults::default() };
+        let sweep = Sweep { faults, ..sweep.clone() };
         let tally = sweep.run().unwrap_or_else(|error| panic!("{name}: {error}"));
         let torn = if torn_sectors { ", torn sectors" } else { "" };
         println!("{name}{torn}: {tally}");
@@ -67,8 +85,9 @@ fn creation_of_the_store() {
 
 #[test]
 fn creation_below_missing_folders() {
-    let actions = [SYNC, append("order-1", 1, 1, 40), Action::Close];
-    sweep_on("creation below missing folders", true, &actions);
+    let actions = vec![SYNC, append("order-1", 1, 1, 40), Action::Close];
+    let sweep = Sweep { actions, bare: true, ..plain() };
+    sweep_both("creation below missing folders", &sweep);
 }
 
 #[test]
@@ -175,6 +194,42 @@ fn a_buffered_segment_that_fills() {
 }
 
 #[test]
+fn space_reserved_ahead_by_the_keeper_and_by_appends() {
+    sweep_large(
+        "reserved space",
+        vec![
+            SYNC,
+            append("order-1", 1, 2, 3000),
+            Action::Steps,
+            append("order-2", 10, 3, 20_000),
+            append("order-1", 20, 1, 100),
+            Action::Steps,
+            append("order-1", 30, 2, 40_000),
+            append("order-2", 40, 1, 300),
+        ],
+    );
+}
+
+#[test]
+fn space_reserved_ahead_of_buffered_appends() {
+    sweep_large(
+        "reserved space, buffered",
+        vec![
+            BUFFERED,
+            append("order-1", 1, 2, 3000),
+            Action::Steps,
+            append("order-2", 10, 2, 30_000),
+            append("order-1", 20, 1, 100),
+            Action::Sync,
+            append("order-1", 30, 1, 20_000),
+            Action::Steps,
+            append("order-2", 40, 1, 300),
+            Action::Drop,
+        ],
+    );
+}
+
+#[test]
 fn opened_again_and_again() {
     sweep(
         "reopening",
@@ -244,10 +299,7 @@ fn a_disk_that_lies_about_syncs_is_found_out() {
     let sweep = Sweep {
         actions: vec![SYNC, append("order-1", 1, 1, 40), append("order-1", 2, 1, 40)],
         faults: Faults { lying_sync: true, ..Faults::default() },
-        bare: false,
-        images: 20,
-        nested_every: 1000,
-        nested_images: 2,
+        ..plain()
     };
     let error = sweep.run().unwrap_err();
     println!("the canary: {error}");
@@ -269,7 +321,7 @@ fn a_history_runs_alike_each_time() {
     ];
     let run = || {
         let disk = new_disk(Faults::default());
-        let trace = history::run(&disk, &actions).unwrap();
+        let trace = history::run(&disk, Options::SEGMENT_BYTES_MIN, &actions).unwrap();
         assert!(trace.failure.is_none());
         (disk.fingerprint(), disk.operations(), trace.durable)
     };

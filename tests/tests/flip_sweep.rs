@@ -16,6 +16,9 @@ use annals_tests::check::Check;
 use annals_tests::damage::{Finding, examine};
 use annals_tests::folder::{Folder, Sample};
 
+/// No footer of the samples is longer.
+const FOOTER_BYTES_MAX: usize = 1024;
+
 /// One experiment on a copy of the sample.
 #[derive(Clone, Debug)]
 struct Flip {
@@ -172,6 +175,7 @@ fn a_bit_in_an_events_data_costs_that_event_only() {
 #[test]
 fn every_length_of_every_file() {
     let sample = Sample::new(1, 3);
+    let active = sample.folder.segments().pop().unwrap();
     let mut cuts = Vec::new();
     for (path, bytes) in sample.folder.contents() {
         cuts.extend((0..bytes.len()).map(|length| (path.clone(), length)));
@@ -185,7 +189,10 @@ fn every_length_of_every_file() {
         let finding = examined(&folder, &sample).map_err(told)?;
         found.fetch_add(usize::from(!finding.is_harmless()), Ordering::Relaxed);
         let in_log = path.starts_with("log");
-        if in_log && finding.is_harmless() && rest.iter().any(|byte| *byte != 0) {
+        // A sealed segment without its footer is what a crash may leave too.
+        let may_be_footer = *path != active && rest.len() < FOOTER_BYTES_MAX;
+        let is_zeros = rest.iter().all(|byte| *byte == 0);
+        if in_log && finding.is_harmless() && !is_zeros && !may_be_footer {
             return Err(told("it was not found".to_owned()));
         }
         if !finding.is_harmless() && in_log && finding.names(path).next().is_none() {

@@ -68,6 +68,20 @@ fn they_are_made_again_byte_for_byte() {
 }
 
 #[test]
+fn they_read_as_they_did_when_they_were_made() {
+    for golden in golden::all() {
+        let store = ReadOnlyStore::open(golden::directory().join(golden.name)).unwrap();
+        let kept = std::fs::read_to_string(golden::description(golden.name)).unwrap();
+        let now = golden::describe(&store);
+        for (number, (now, kept)) in now.lines().zip(kept.lines()).enumerate() {
+            assert_eq!(now, kept, "{}, line {}", golden.name, number + 1);
+        }
+        assert_eq!(now.lines().count(), kept.lines().count(), "{}", golden.name);
+        assert!(kept.lines().count() > 30);
+    }
+}
+
+#[test]
 fn the_healthy_one_gives_all_and_stays_as_it_is() {
     let (folder, golden) = find("healthy");
     let before = files(&folder);

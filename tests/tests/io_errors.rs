@@ -3,7 +3,7 @@
 
 use std::io;
 
-use annals::{Durability, ErrorKind, Position, Store};
+use annals::{Durability, ErrorKind, ExpectedVersion, Position, Store};
 use annals_env::{Faults, FaultyFs, LastChoices, OperationKind};
 use annals_tests::check::{self, Check};
 use annals_tests::history;
@@ -12,7 +12,28 @@ use annals_tests::sweep::SYNC_PAUSE;
 use annals_tests::workload::seeded;
 use annals_tests::world::{World, new_disk};
 
+/// How a history is run.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    durability: Durability,
+    segment_bytes: u64,
+}
+
+/// Segments that the history fills, and some that are larger than what is reserved at once.
+fn shapes() -> impl Iterator<Item = Shape> {
+    [Durability::Sync, Durability::Buffered].into_iter().flat_map(|durability| {
+        [16 << 10, 1 << 20].map(|segment_bytes| Shape { durability, segment_bytes })
+    })
+}
+
+impl Shape {
+    fn world(self, disk: &FaultyFs, seed: u64) -> World {
+        World::new(disk.clone(), seed).with_segments(self.segment_bytes)
+    }
+}
+
 /// What is known of the commits tried while an operation failed.
+#[derive(Clone)]
 struct Tried {
     /// All that may be there, in order.
     model: Model,
@@ -20,24 +41,28 @@ struct Tried {
     durable: Position,
 }
 
-/// Appends through several segments, goes on whatever fails, and closes.
-fn work(disk: &FaultyFs, durability: Durability) -> Check<Tried> {
-    let world = World::new(disk.clone(), 1);
+/// Appends large and small commits, goes on whatever fails, and closes or not.
+fn work(disk: &FaultyFs, shape: Shape, close: bool) -> Check<Tried> {
+    let world = shape.world(disk, 1);
     let mut tried =
         Tried { model: Model::new(), acknowledged: Position::START, durable: Position::START };
-    let Ok(store) = world.open(durability) else { return Ok(tried) };
+    let Ok(store) = world.open(shape.durability) else { return Ok(tried) };
     let mut failed = false;
-    for seed in 0..16 {
+    for seed in 0..20_u64 {
+        let bytes = [900, 30, 4_000, 60, 11_000][usize::try_from(seed % 5).unwrap()];
         let append = Append {
-            durable: seed % 5 == 4,
-            ..Append::any("order-1", seeded::events(seed * 10, 1 + seed % 3, 900))
+            durable: seed % 7 == 4,
+            ..Append::any("order-1", seeded::events(seed * 10, 1 + seed % 3, bytes))
         };
         if !failed || seed % 4 == 0 {
-            failed |= try_append(&store, &append, durability, failed, &mut tried)?;
+            failed |= try_append(&store, &append, shape.durability, failed, &mut tried)?;
         }
         world.clock.advance(SYNC_PAUSE / 3);
         if seed % 3 == 0 {
             world.scheduler.run_until_idle();
+        }
+        if seed == 11 && store.sync().is_ok() {
+            tried.durable = tried.acknowledged;
         }
     }
     let shown = store.position();
@@ -45,7 +70,7 @@ fn work(disk: &FaultyFs, durability: Durability) -> Check<Tried> {
     if shown < tried.acknowledged {
         return Err(format!("it shows {shown}, but {} was acknowledged", tried.acknowledged));
     }
-    if store.close().is_ok() {
+    if close && store.close().is_ok() {
         tried.durable = tried.acknowledged;
     }
     Ok(tried)
@@ -83,9 +108,9 @@ fn try_append(
     }
 }
 
-/// What is on the disk is what was promised.
-fn is_kept(disk: FaultyFs, tried: &Tried, least: Position) -> Check {
-    let store = World::new(disk, 2)
+/// What is on the disk is what was promised. Gives the store, which syncs, and its head.
+fn is_kept(disk: &FaultyFs, tried: &Tried, least: Position) -> Check<(Store, Position)> {
+    let store = World::new(disk.clone(), 2)
         .open(Durability::Sync)
         .map_err(|error| format!("opening again: {error}"))?;
     let head = store.position();
@@ -96,37 +121,76 @@ fn is_kept(disk: FaultyFs, tried: &Tried, least: Position) -> Check {
     let report = store.verify(&mut |_, _| {}).map_err(|error| error.to_string())?;
     check::equal("the damage", Vec::new(), report.damage)?;
     store
-        .append("further", annals::ExpectedVersion::NoStream, &seeded::events(9_999, 1, 50))
+        .append("further", ExpectedVersion::NoStream, &seeded::events(9_999, 1, 50))
         .map_err(|error| format!("a further append: {error}"))?;
+    Ok((store, head))
+}
+
+/// Looks at what is left after a failure: at once, after a power cut, and after a power cut that
+/// follows another opening on the same machine, whose syncs say that all is well.
+///
+/// Not where a folder's sync failed: there a later one that succeeds is believed (see
+/// `storage-format.md` on what is assumed of file systems), which the simulated disk does not do.
+fn examine(disk: &FaultyFs, tried: &Tried, failed: OperationKind, seed: u64) -> Check {
+    for (index, image) in disk.power_cuts(6, seed).images.iter().enumerate() {
+        is_kept(image, tried, tried.durable)
+            .map_err(|error| format!("power cut, image {index}: {error}"))?;
+    }
+    let (store, head) = is_kept(disk, tried, tried.acknowledged)?;
+    disk.crash();
+    drop(store);
+    if failed == OperationKind::SyncDir {
+        return Ok(());
+    }
+    let mut later = tried.clone();
+    later.model.cut(head);
+    let further = Append::any("further", seeded::events(9_999, 1, 50));
+    let written = later.model.accept(&further, None, None);
+    for (index, image) in disk.power_cuts(4, seed).images.iter().enumerate() {
+        let store = World::new(image.clone(), 3)
+            .open(Durability::Sync)
+            .map_err(|error| format!("opening after both: {error}"))?;
+        check::answers(&store, &later.model, written.position)
+            .map_err(|error| format!("power cut in the second opening, image {index}: {error}"))?;
+    }
     Ok(())
 }
 
-fn fail_at(number: u64, kind: io::ErrorKind, durability: Durability) -> Check {
+/// What the operation with this number is.
+fn kind_of(number: u64, shape: Shape) -> Check<OperationKind> {
     let disk = new_disk(Faults::default());
-    disk.fail_at(number, kind);
-    let tried = work(&disk, durability)?;
-    let killed = disk.kill(&mut LastChoices);
-    is_kept(killed, &tried, tried.acknowledged).map_err(|error| format!("kill: {error}"))?;
-    for (index, image) in disk.power_cuts(6, number).images.into_iter().enumerate() {
-        is_kept(image, &tried, tried.durable)
-            .map_err(|error| format!("power cut, image {index}: {error}"))?;
+    disk.crash_at(number);
+    // The crash may show as an error of any kind; only the operation is asked for.
+    let _ = work(&disk, shape, true);
+    disk.crashed_in().map(|operation| operation.kind).ok_or("there is no such operation".to_owned())
+}
+
+fn fail_at(number: u64, kind: io::ErrorKind, shape: Shape) -> Check {
+    let failed = kind_of(number, shape)?;
+    for close in [true, false] {
+        let disk = new_disk(Faults::default());
+        disk.fail_at(number, kind);
+        let tried = work(&disk, shape, close)?;
+        examine(&disk, &tried, failed, number)
+            .map_err(|error| format!("closed {close}: {error}"))?;
     }
     Ok(())
 }
 
 fn fail_each(kind: io::ErrorKind) {
-    for durability in [Durability::Sync, Durability::Buffered] {
+    for shape in shapes() {
         let disk = new_disk(Faults::default());
-        let tried = work(&disk, durability).unwrap();
+        let before = disk.operations();
+        let tried = work(&disk, shape, true).unwrap();
         assert_eq!(tried.durable, tried.model.head(), "without a failure all is well");
         let operations = disk.operations();
-        assert!(operations > 40);
-        for number in 1..=operations {
-            fail_at(number, kind, durability).unwrap_or_else(|error| {
-                panic!("{durability:?}, operation {number} fails: {error}");
+        assert!(operations > before + 40);
+        for number in before + 1..=operations {
+            fail_at(number, kind, shape).unwrap_or_else(|error| {
+                panic!("{shape:?}, operation {number} fails: {error}");
             });
         }
-        println!("{durability:?}, {kind:?}: {operations} operations failed one by one");
+        println!("{shape:?}, {kind:?}: {} operations failed one by one", operations - before);
     }
 }
 
@@ -178,7 +242,8 @@ fn a_read_that_fails() {
 #[test]
 fn openings_whose_reads_fail() {
     let disk = new_disk(Faults::default());
-    let tried = work(&disk, Durability::Sync).unwrap();
+    let shape = Shape { durability: Durability::Sync, segment_bytes: 16 << 10 };
+    let tried = work(&disk, shape, true).unwrap();
     let (mut opened, mut refused) = (0, 0);
     for seed in 0..60 {
         let copy = disk.kill(&mut LastChoices);
@@ -198,7 +263,7 @@ fn openings_whose_reads_fail() {
             }
         }
         copy.set_faults(|faults| faults.read_error = 0.0);
-        is_kept(copy, &tried, tried.acknowledged).unwrap();
+        is_kept(&copy, &tried, tried.acknowledged).unwrap();
     }
     assert!(opened > 0 && refused > 0, "{opened} opened, {refused} refused");
 }

@@ -3,13 +3,14 @@
 //! The store runs on a simulated disk with a clock that stands still and background steps that run
 //! in a random order, in the smallest segments, so that it rotates and seals all the time. Every
 //! answer is compared with the model's, field by field. `PROPTEST_CASES` sets the number of
-//! histories.
+//! histories (default 1,000).
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use annals::{Durability, Position, Store, Timestamp, View};
 use annals_env::{FaultyFs, Fs, LastChoices};
+use annals_tests::budget;
 use annals_tests::check;
 use annals_tests::history;
 use annals_tests::model::Model;
@@ -212,7 +213,7 @@ fn delete_index(disk: &FaultyFs) {
 
 proptest! {
     #![proptest_config(Config {
-        cases: Config::default().cases,
+        cases: budget::from_env("PROPTEST_CASES", 1_000),
         max_shrink_iters: 20_000,
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/seeds/model.txt")))),
         ..Config::default()

@@ -31,6 +31,8 @@
 //!   reads events from the log lazily (`read`, `events`).
 //! - **Opening**: lock, list, recover, settle, bring the index up to date, begin an epoch (`open`).
 
+#![forbid(unsafe_code)]
+
 mod append;
 mod catch_up;
 mod error;

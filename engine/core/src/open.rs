@@ -71,7 +71,10 @@ pub(crate) fn open(
         Durability::Buffered => SyncMode::Interval(options.sync_interval),
     };
     let log_options = LogOptions { segment_bytes: options.segment_bytes, sync };
-    let pending = Pending::new(Arc::clone(&index) as Arc<dyn Index>);
+    let pending = Pending::new(
+        Arc::clone(&index) as Arc<dyn Index>,
+        options.durability == Durability::Buffered,
+    );
     let log = settled.start(log_options, pending)?;
     let engine = Engine::new(env.clone(), root, log, index, lock, torn_tail, indexed);
     let engine = Arc::new(engine);

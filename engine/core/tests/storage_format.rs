@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annals::{
-    ContentKind, Event, EventId, ExpectedVersion, NewEvent, Options, ReadOnlyStore, Store,
-    Timestamp, limits,
+    ContentKind, Event, EventId, ExpectedVersion, NewEvent, OccurredAt, Options, ReadOnlyStore,
+    Store, Timestamp, limits,
 };
 use annals_env::{Clock, Env, ManualClock, ManualScheduler, MemoryFs, SeededRandom};
 
@@ -110,15 +110,19 @@ struct Shown {
 fn shown() -> BTreeMap<String, Shown> {
     let mut shown = BTreeMap::<String, Shown>::new();
     let mut name = None;
+    let mut fence = false;
     for line in DOCUMENT.lines() {
-        if line.starts_with("```") {
+        let begins = std::mem::replace(&mut fence, line.starts_with("```"));
+        if fence {
             name = None;
         } else if let Some((file, length)) =
-            line.strip_prefix("file ").and_then(|rest| rest.split_once(", "))
+            line.strip_prefix("file ").filter(|_| begins).and_then(|rest| rest.split_once(", "))
         {
             let length = length.strip_suffix(" bytes").unwrap().replace(',', "").parse().unwrap();
             shown.entry(file.to_owned()).or_default().length = length;
             name = Some(file.to_owned());
+        } else if line.is_empty() {
+            // Between two things.
         } else if let Some(shown) = name.as_ref().and_then(|name| shown.get_mut(name)) {
             let (offset, rest) = line.split_once("  ").unwrap_or_else(|| panic!("{line:?}"));
             let offset = usize::from_str_radix(offset, 16).unwrap();
@@ -134,11 +138,13 @@ fn shown() -> BTreeMap<String, Shown> {
 
 #[test]
 fn the_dump_in_the_document_is_what_the_engine_writes() {
-    let (fs, _) = example();
+    let (fs, events) = example();
     let names = [FIRST, SECOND, STATE, IMAGE];
     if std::env::var_os("ANNALS_PRINT_DUMP").is_some() {
         println!("{}", names.map(|name| dump(name, &file(&fs, name))).join("\n"));
+        println!("derived id of event 1: {}", events[0].id());
     }
+    assert!(DOCUMENT.contains(&events[0].id().to_string()));
     let shown = shown();
     assert_eq!(shown.len(), names.len());
     for name in names {
@@ -212,6 +218,13 @@ impl<'a> Fields<'a> {
         Self { bytes, at: 0, lines: Vec::new() }
     }
 
+    /// What follows begins something new.
+    fn begin(&mut self) {
+        if !self.lines.is_empty() {
+            self.lines.push(String::new());
+        }
+    }
+
     fn bytes(&mut self, count: usize, meaning: &str) -> &'a [u8] {
         let taken = &self.bytes[self.at..self.at + count];
         for (n, piece) in taken.chunks(16).enumerate() {
@@ -240,6 +253,10 @@ impl<'a> Fields<'a> {
 
     fn place(&mut self, meaning: &str) -> (u64, u64) {
         (self.number(8, &format!("{meaning}, position")), self.number(4, &format!("{meaning}, k")))
+    }
+
+    fn epoch(&mut self) -> (u64, u64) {
+        (self.number(4, "number of the epoch"), self.number(8, "id of the epoch"))
     }
 
     fn varint(&mut self, meaning: &str, show: impl Fn(u64) -> String) -> u64 {
@@ -278,10 +295,12 @@ struct SegmentHeader {
     store: [u8; 16],
     salt: u64,
     first: (u64, u64),
+    epoch: (u64, u64),
 }
 
 fn segment_header(fields: &mut Fields<'_>, copy: &str) -> SegmentHeader {
     let bytes = &fields.bytes[fields.at..fields.at + 128];
+    fields.begin();
     assert_eq!(fields.bytes(8, &format!("{copy}: magic")), b"\x89ANL\r\n\x1a\n");
     assert_eq!(fields.number(2, "format"), 0);
     assert_eq!(fields.number(2, "revision"), u64::from(annals::REVISION));
@@ -290,9 +309,11 @@ fn segment_header(fields: &mut Fields<'_>, copy: &str) -> SegmentHeader {
     let salt = u64::from_le_bytes(fields.bytes(8, "salt").try_into().unwrap());
     let first = fields.place("first place");
     assert!(first.1 > 0);
-    assert!(fields.bytes(72, "reserved").iter().all(|&byte| byte == 0));
+    let epoch = fields.epoch();
+    assert!(fields.bytes(60, "reserved").iter().all(|&byte| byte == 0));
     assert_eq!(fields.sum("checksum"), crc(&[&bytes[..124]]));
-    SegmentHeader { store, salt, first }
+    assert!(fields.bytes(384, "padding").iter().all(|&byte| byte == 0));
+    SegmentHeader { store, salt, first, epoch }
 }
 
 #[derive(Debug)]
@@ -316,6 +337,7 @@ struct Frame {
 }
 
 fn frame(fields: &mut Fields<'_>, salt: u64, before: (u64, u64)) -> Frame {
+    fields.begin();
     let start = fields.at;
     let stored = fields.sum("frame: checksum of the header");
     assert_eq!(fields.bytes(2, "marker"), b"AN");
@@ -367,8 +389,8 @@ fn frame(fields: &mut Fields<'_>, salt: u64, before: (u64, u64)) -> Frame {
         } else {
             assert_eq!(fields.number(2, "kind of control record (1 epoch)"), 1);
             assert_eq!(fields.number(1, "flags (bit 0: must be understood)"), 1);
-            assert_eq!(fields.number(4, "number of the epoch"), epoch);
-            starts = Some((epoch, fields.number(8, "id of the epoch")));
+            starts = Some(fields.epoch());
+            assert!(starts.is_some_and(|start| start.0 == epoch));
         }
         assert_eq!(fields.at, end);
     }
@@ -400,7 +422,7 @@ fn event(fields: &mut Fields<'_>, end: usize) -> NewEvent {
         let digits = fields.number(1, "digits of a second") as u32;
         let nanos = fields.count("fraction in these digits") as u32 * 10_u32.pow(9 - digits);
         let offset = fields.zigzag("minutes east of UTC") as i16;
-        annals::OccurredAt::new(seconds, nanos, digits as u8, offset).unwrap()
+        OccurredAt::new(seconds, nanos, digits as u8, offset).unwrap()
     });
     let mut tags = Vec::new();
     if flags & 0x02 != 0 {
@@ -445,9 +467,7 @@ struct Segment {
 fn segment(bytes: &[u8]) -> (Segment, Vec<String>) {
     let mut fields = Fields::new(bytes);
     let header = segment_header(&mut fields, "header");
-    fields.at = 512;
     assert_eq!(segment_header(&mut fields, "second copy"), header);
-    fields.at = 1024;
     let mut last = (header.first.0, header.first.1 - 1);
     let mut frames = Vec::new();
     // Zeros are no frame.
@@ -482,6 +502,7 @@ fn footer(
     let table_at = summary_at - 4 * count;
 
     fields.at = table_at;
+    fields.begin();
     let table = &fields.bytes[table_at..summary_at];
     for n in 0..count {
         fields
@@ -489,6 +510,7 @@ fn footer(
     }
     let events: Vec<&Decoded> = frames.iter().flat_map(|frame| &frame.events).collect();
     assert_eq!(count, events.len());
+    fields.begin();
     let first = fields.place("summary: first place");
     let last = fields.place("last place");
     assert_eq!((first, last), (header.first, frames.last().unwrap().last));
@@ -509,14 +531,13 @@ fn footer(
     let link = *blake3::hash(&[&[2], &genesis[..], &root].concat()).as_bytes();
     assert_eq!(fields.bytes(32, "link"), link);
     assert_eq!(fields.bytes(12, "reserved"), [0; 12]);
-    assert_eq!(fields.number(4, "epochs that begin here") as usize, controls);
-    for start in frames.iter().filter_map(|frame| frame.starts) {
-        let epoch = (fields.number(4, "number of the epoch"), fields.number(8, "id of the epoch"));
-        assert_eq!(epoch, start);
-        fields.place("place of its record");
-    }
+    // Its record stands there twice; the first counts.
+    assert_eq!(fields.number(4, "epochs that begin here"), 1);
+    assert_eq!(Some(fields.epoch()), frames[0].starts);
+    assert_eq!(fields.place("place of its record"), frames[0].last);
     assert_eq!(fields.at, trailer_at);
     let (summary, trailer) = (&fields.bytes[summary_at..trailer_at], &fields.bytes[trailer_at..]);
+    fields.begin();
     assert_eq!(fields.bytes(8, "trailer: magic"), b"ANLSEALD");
     assert_eq!(fields.number(4, "length of the summary") as usize, summary_length);
     let sum = fields.sum("checksum of the summary");
@@ -570,6 +591,7 @@ fn state(bytes: &[u8]) -> ([Slot; 2], Vec<String>) {
     let mut fields = Fields::new(bytes);
     let slots = [0, 512].map(|at| {
         fields.at = at;
+        fields.begin();
         assert_eq!(fields.bytes(8, "slot: magic"), b"ANLSTATE");
         let store = fields.bytes(16, "store id").try_into().unwrap();
         let sequence = fields.number(8, "sequence");
@@ -611,6 +633,7 @@ fn image(bytes: &[u8]) -> (Image, Vec<String>) {
     let header_sum = fields.sum("checksum");
     assert_eq!(header_sum, crc(&[&bytes[..68]]));
 
+    fields.begin();
     let length = fields.number(4, "block 0: length of its content") as u32;
     let content = &bytes[fields.at + 4..];
     assert_eq!(length as usize, content.len());
@@ -693,10 +716,12 @@ fn the_files_taken_apart_by_the_document_hold_what_the_store_gives() {
     assert_eq!((first.header.first, second.header.first), ((0, 1), (3, 1)));
     assert!(first.link.is_some() && second.link.is_none());
     let epoch = first.frames[0].starts.unwrap();
+    assert_eq!(first.frames[1].starts, Some(epoch));
     let frames: Vec<&Frame> = first.frames.iter().chain(&second.frames).collect();
     let synced: Vec<(u64, u64)> = frames.iter().map(|frame| frame.synced).collect();
-    assert_eq!(synced, [(0, 0), (0, 1), (1, 0), (3, 0)]);
+    assert_eq!(synced, [(0, 0), (0, 0), (0, 2), (1, 0), (3, 0)]);
     assert!(frames.iter().all(|frame| frame.epoch == 1));
+    assert_eq!((first.header.epoch, second.header.epoch), ((0, 0), epoch));
 
     let decoded: Vec<&Decoded> = frames.iter().flat_map(|frame| &frame.events).collect();
     let expected = [placed(), paid(), noted(), scanned()];
@@ -730,4 +755,286 @@ fn derived_id(store: [u8; 16], epoch: (u64, u64), position: u64) -> EventId {
     let (high, middle) = (history >> 16, history >> 4 & 0xfff);
     let low = 0b10 << 62 | position & ((1 << 62) - 1);
     EventId::from_u128(u128::from(high << 16 | 8 << 12 | middle) << 64 | u128::from(low))
+}
+
+// Numbers and tables in the document.
+
+/// The cells of the table row that begins with this one, in the section of the document with this
+/// title, without thousands separators.
+fn row(section: &str, first: &str) -> Vec<String> {
+    let section = DOCUMENT.split("\n## ").find(|text| text.starts_with(section)).unwrap();
+    let start = format!("| {first} | ");
+    let mut rows = section.lines().filter(|line| line.starts_with(&start));
+    let row = rows.next().unwrap_or_else(|| panic!("no row begins with {first}"));
+    assert_eq!(rows.next(), None, "two rows begin with {first}");
+    row.trim_matches('|').split('|').map(|cell| cell.trim().replace(',', "")).collect()
+}
+
+#[test]
+fn the_limits_are_those_of_the_document() {
+    let bytes = |options: u64| options as usize;
+    for (name, limit) in [
+        ("stream name", limits::STREAM_NAME_BYTES_MAX),
+        ("event type", limits::EVENT_TYPE_BYTES_MAX),
+        ("tag", limits::TAG_BYTES_MAX),
+        ("tags of an event", limits::TAGS_PER_EVENT_MAX),
+        ("data of an event", limits::DATA_BYTES_MAX),
+        ("metadata of an event", limits::METADATA_BYTES_MAX),
+        ("events of a commit", limits::EVENTS_PER_COMMIT_MAX),
+        ("commit", limits::COMMIT_BYTES_MAX),
+        ("frame", FRAME_BYTES_MAX),
+        ("header of a frame", HEADER_BYTES_MAX),
+        ("size at which a segment is full, least", bytes(Options::SEGMENT_BYTES_MIN)),
+        (
+            "size at which a segment is full, unless set otherwise",
+            bytes(Options::SEGMENT_BYTES_DEFAULT),
+        ),
+        ("size at which a segment is full, most", bytes(Options::SEGMENT_BYTES_MAX)),
+        ("block of an index image", BLOCK_BYTES_MAX),
+    ] {
+        assert_eq!(row("12. Limits", name)[1], limit.to_string(), "{name}");
+    }
+    // Seconds of a moment of the caller's.
+    let (least, most) = (-377_705_023_201, 253_402_207_200);
+    assert!(DOCUMENT.contains("-377,705,023,201 to 253,402,207,200"));
+    for (seconds, is_one) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
+        assert_eq!(OccurredAt::new(seconds, 0, 0, 0).is_some(), is_one, "{seconds}");
+    }
+}
+
+#[test]
+fn the_examples_in_the_text_are_right() {
+    assert_eq!(crc(&[b"123456789"]), 0xcbf4_3926);
+    assert!(DOCUMENT.contains("the nine bytes `123456789` give `0xcbf43926`"));
+    for (salt, offset, shown) in [(0x0123_4567_89ab_cdef, 1024, "0x0123456789abcdef"), (0, 0, "0")]
+    {
+        let example = format!("`mask({shown}, {offset}) = {:#010x}`", mask(salt, offset));
+        assert!(DOCUMENT.contains(&example), "{example}");
+    }
+    for (number, hex) in [(0, "00"), (127, "7f"), (128, "80 01"), (300, "ac 02")] {
+        assert_eq!(row("3. Numbers", &number.to_string())[1], format!("`{hex}`"));
+        assert_eq!(hex_of(&varint(number)), hex);
+    }
+    for (number, zigzag) in [(0_i64, "00"), (-1, "01"), (1, "02"), (60, "78")] {
+        assert!(DOCUMENT.contains(&format!("| {number} | `{zigzag}` |\n")), "{number}");
+        let plain = ((number << 1) ^ (number >> 63)).cast_unsigned();
+        assert_eq!(hex_of(&varint(plain)), zigzag);
+    }
+    assert!(DOCUMENT.contains(&format!(
+        "**Format {}, revision {}.**",
+        annals::FORMAT,
+        annals::REVISION
+    )));
+}
+
+#[test]
+fn the_decision_table_is_that_of_the_code() {
+    let code = include_str!("../../log/src/recovery/decide.rs");
+    let table = code.split_once("let table = [").unwrap().1.split_once("];").unwrap().0;
+    let code: Vec<&str> = table.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert_eq!(code.len(), 12);
+    let of_document = |line: &str| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let is_row = matches!(cells[..], ["Nothing" | "Next" | "Gap", _, "true" | "false", _]);
+        is_row.then(|| format!("({}),", cells.join(", ")))
+    };
+    let document: Vec<String> = DOCUMENT.lines().filter_map(of_document).collect();
+    assert_eq!(document, code);
+}
+
+fn varint(mut number: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+fn hex_of(bytes: &[u8]) -> String {
+    let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    bytes.join(" ")
+}
+
+// The engine reads what was put together by the document.
+
+const FRAME_BYTES_MAX: usize = 128 << 20;
+const HEADER_BYTES_MAX: usize = 64 << 10;
+const BLOCK_BYTES_MAX: usize = 1 << 20;
+
+/// A segment with the records of epoch 1, and what is appended to it by the document's rules.
+struct Made {
+    bytes: Vec<u8>,
+    salt: u64,
+}
+
+impl Made {
+    fn new() -> (MemoryFs, Self) {
+        let fs = MemoryFs::new();
+        Store::options().env(env(&fs).0).open(ROOT).unwrap().close().unwrap();
+        let mut bytes = file(&fs, FIRST);
+        let frames_end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+        bytes.truncate(frames_end);
+        let salt = u64::from_le_bytes(bytes[32..40].try_into().unwrap());
+        (fs, Self { bytes, salt })
+    }
+
+    /// A frame of epoch 1 with these bodies of records, each behind its back and index.
+    fn frame(&mut self, kind: u8, position: u64, n: u32, table: &[u8], bodies: &[Vec<u8>]) {
+        let start = self.bytes.len();
+        let header_length = 56 + table.len();
+        let (mut records, mut plain) = (Vec::new(), Vec::new());
+        for (index, body) in (0..).zip(bodies) {
+            let back = header_length + records.len();
+            let payload = [varint(back as u64), varint(index), body.clone()].concat();
+            let length = (payload.len() as u32).to_le_bytes();
+            let sum = crc(&[&length, &payload]);
+            plain.extend(sum.to_le_bytes());
+            records.extend((sum ^ mask(self.salt, (start + back) as u64)).to_le_bytes());
+            records.extend(length);
+            records.extend(payload);
+        }
+        let mut header = vec![0x41, 0x4e, kind, 0];
+        header.extend(((header_length + records.len()) as u32).to_le_bytes());
+        header.extend((header_length as u32).to_le_bytes());
+        header.extend(position.to_le_bytes());
+        header.extend(n.to_le_bytes());
+        header.extend(1_u32.to_le_bytes());
+        header.extend(NOON.to_le_bytes());
+        header.extend(crc(&[&plain]).to_le_bytes());
+        header.extend([0; 12]);
+        header.extend(table);
+        let sum = crc(&[&header]) ^ mask(self.salt, start as u64);
+        self.bytes.extend(sum.to_le_bytes());
+        self.bytes.extend(header);
+        self.bytes.extend(records);
+    }
+
+    fn open(&self, fs: &MemoryFs) -> annals::Result<ReadOnlyStore> {
+        fs.write_file(&Path::new(ROOT).join(FIRST), &self.bytes).unwrap();
+        ReadOnlyStore::open_in(&env(fs).0, Path::new(ROOT))
+    }
+}
+
+fn table(streams: &[(u64, &str)]) -> Vec<u8> {
+    let mut bytes = varint(streams.len() as u64);
+    for (first_version, name) in streams {
+        bytes.extend(first_version.to_le_bytes());
+        bytes.extend((name.len() as u16).to_le_bytes());
+        bytes.extend(name.bytes());
+    }
+    bytes
+}
+
+/// Content with these flags, type `T`, what belongs to the flags, and data `1`.
+fn content(flags: u8, rest: &[u8]) -> Vec<u8> {
+    [&[flags, 0, 1, 1, b'T'], rest, b"1"].concat()
+}
+
+#[test]
+fn a_commit_of_several_streams_made_by_the_document_is_read() {
+    let (fs, mut made) = Made::new();
+    let body = |stream: u64, version: u64, content: &[u8]| {
+        [varint(stream), varint(version), content.to_vec()].concat()
+    };
+    // Extensions of 4 bytes: kind 5, need not be understood, with 2 bytes.
+    let bodies = [
+        body(0, 0, &content(0, &[])),
+        body(1, 0, &content(0, &[])),
+        body(0, 1, &content(0x40, &[4, 5 << 1, 2, 0xaa, 0xbb])),
+    ];
+    made.frame(1, 1, 3, &table(&[(1, "a-1"), (1, "b-1")]), &bodies);
+    let store = made.open(&fs).unwrap();
+    assert_eq!((store.damage(), store.torn_tail()), (&[][..], None));
+    let events: Vec<Event> = store.read_all().into_iter().map(Result::unwrap).collect();
+    let found: Vec<_> = events.iter().map(|e| (e.stream(), e.version().get(), e.data())).collect();
+    assert_eq!(found, [("a-1", 1, &b"1"[..]), ("b-1", 1, b"1"), ("a-1", 2, b"1")]);
+}
+
+#[test]
+fn what_is_not_known_is_refused() {
+    // Content that is not readable: it costs the event, not its neighbours.
+    for (what, content) in [
+        ("an extension that must be understood", content(0x40, &[2, 5 << 1 | 1, 0])),
+        ("an unknown flag", content(0x80, &[])),
+        ("an unknown content kind", vec![0, 3, 1, 1, b'T']),
+    ] {
+        let (fs, mut made) = Made::new();
+        made.frame(1, 1, 2, &table(&[(1, "a-1")]), &[content, self::content(0, &[])]);
+        let store = made.open(&fs).unwrap();
+        let events: Vec<_> = store.read_all().into_iter().collect();
+        assert!(matches!(&events[..], [Err(_), Ok(_)]), "{what}: {events:?}");
+        assert!(store.damage()[0].positions.is_none_or(|lost| lost.0.get() == 1), "{what}");
+    }
+    // A control record that need not be understood is passed over; one that must is not, and
+    // neither is an unknown kind of frame. Neither is cut, although nothing proves it.
+    for (kind, flags, is_read) in [(2, 0, true), (2, 1, false), (3, 0, false)] {
+        let (fs, mut made) = Made::new();
+        made.frame(kind, 0, 3, &[], &[vec![99, 0, flags]]);
+        match made.open(&fs) {
+            Ok(store) => {
+                assert!(is_read && store.torn_tail().is_none() && store.damage().is_empty());
+            }
+            Err(error) => {
+                assert_eq!(*error.kind(), annals::ErrorKind::Unsupported, "{error}");
+                assert!(!is_read);
+                let writing = Store::options().env(env(&fs).0).open(ROOT).unwrap_err();
+                assert_eq!(*writing.kind(), annals::ErrorKind::Unsupported, "{writing}");
+                assert_eq!(file(&fs, FIRST), made.bytes);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_longest_frame_and_the_longest_header_are_those_of_the_document() {
+    // A control record that need not be understood, behind back (1 byte), index (1) and kind and
+    // flags (3): its body fills the frame.
+    for (excess, is_frame) in [(0, true), (1, false)] {
+        let (fs, mut made) = Made::new();
+        let mut body = vec![99, 0, 0];
+        body.resize(FRAME_BYTES_MAX - 56 - 8 - 2 + excess, 0);
+        made.frame(2, 0, 3, &[], &[body]);
+        let store = made.open(&fs).unwrap();
+        assert_eq!(store.torn_tail().is_none(), is_frame);
+    }
+    // 128 streams of 512 bytes in all but the last, which makes up for the header's other bytes.
+    for (excess, is_frame) in [(0, true), (1, false)] {
+        let (fs, mut made) = Made::new();
+        let names: Vec<String> = (0..128).map(|n| format!("{n:0502}")).collect();
+        let mut streams: Vec<(u64, &str)> = names.iter().map(|name| (1, name.as_str())).collect();
+        let last = streams.last_mut().unwrap();
+        last.1 = &last.1[502 - (502 - 56 - 2 + excess)..];
+        let table = table(&streams);
+        assert_eq!(56 + table.len(), HEADER_BYTES_MAX + excess);
+        let body = [vec![0, 0], content(0, &[])].concat();
+        made.frame(1, 1, 1, &table, &[body]);
+        let store = made.open(&fs).unwrap();
+        assert_eq!(store.position().get(), u64::from(is_frame));
+    }
+}
+
+#[test]
+fn an_image_has_full_blocks_but_for_the_last() {
+    let fs = MemoryFs::new();
+    let options = Store::options().durability(annals::Durability::Buffered).env(env(&fs).0);
+    let store = options.open(ROOT).unwrap();
+    for n in 0..2_200 {
+        let stream = format!("{n:0500}");
+        store.append(&stream, ExpectedVersion::Any, &[NewEvent::json("T", "")]).unwrap();
+    }
+    store.close().unwrap();
+    let image = file(&fs, IMAGE);
+    let (mut at, mut lengths) = (72, Vec::new());
+    while at < image.len() {
+        let length = &image[at..at + 4];
+        let end = at + 8 + u32::from_le_bytes(length.try_into().unwrap()) as usize;
+        let number = (lengths.len() as u64).to_le_bytes();
+        let sum = crc(&[&image[68..72], &number, length, &image[at + 8..end]]);
+        assert_eq!(image[at + 4..at + 8], sum.to_le_bytes());
+        lengths.push(end - at - 8);
+        at = end;
+    }
+    assert_eq!((at, lengths[0], lengths.len()), (image.len(), BLOCK_BYTES_MAX, 2));
 }

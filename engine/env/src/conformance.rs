@@ -37,6 +37,7 @@ const TESTS: &[(&str, Test)] = &[
     ("read-stops-only-at-the-end", read_stops_only_at_the_end),
     ("gaps-are-zeros", gaps_are_zeros),
     ("overwrite-changes-only-its-bytes", overwrite_changes_only_its_bytes),
+    ("append-into-zeros-is-a-write", append_into_zeros_is_a_write),
     ("large-writes-come-back", large_writes_come_back),
     ("an-empty-write-does-nothing", an_empty_write_does_nothing),
     ("a-wild-offset-is-refused", a_wild_offset_is_refused),
@@ -196,6 +197,26 @@ fn gaps_are_zeros(fs: &dyn Fs, dir: &Path) {
     let mut buf = [0xaa; 8];
     file.read_exact_at(&mut buf, 199_999).unwrap();
     assert_eq!(&buf, b"\0middle\0");
+}
+
+/// Within the file, across its pieces, at its end and beyond.
+fn append_into_zeros_is_a_write(fs: &dyn Fs, dir: &Path) {
+    const PIECE: u64 = 16 << 20;
+    let file = fs.create(&dir.join("file")).unwrap();
+    let length = PIECE + 4096;
+    file.write_at(&[0; 4096], length - 4096).unwrap();
+    for offset in [0, 1, 4090, PIECE - 5, PIECE - 3, PIECE, length - 8, length - 3] {
+        file.append_at(b"appended", offset).unwrap();
+        let mut bytes = [0; 8];
+        file.read_exact_at(&mut bytes, offset).unwrap();
+        assert_eq!(&bytes, b"appended", "at {offset}");
+    }
+    assert_eq!(file.len().unwrap(), length + 5);
+    file.sync().unwrap();
+    let again = fs.open(&dir.join("file"), Access::Read).unwrap();
+    let mut bytes = [0; 12];
+    again.read_exact_at(&mut bytes, 4088).unwrap();
+    assert_eq!(&bytes, b"\0\0appended\0\0");
 }
 
 fn overwrite_changes_only_its_bytes(fs: &dyn Fs, dir: &Path) {

@@ -121,6 +121,16 @@ pub trait File: Debug + Send + Sync {
     /// `StorageFull`, and the usual I/O errors; any part of `bytes` may then be in the file.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
+    /// Like [`File::write_at`], for space that was written before, as zeros: it may then go through a
+    /// shared map and cost no system call. Promises the same; but where the disk fails under a map,
+    /// or another process shortens the file, the process is killed with SIGBUS.
+    ///
+    /// # Errors
+    /// As [`File::write_at`].
+    fn append_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_at(bytes, offset)
+    }
+
     /// Makes everything written before, and the length, survive a power cut.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The machine's file system.
 
+mod map;
+
 use std::fs::{DirBuilder, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
@@ -9,7 +11,10 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 
+use map::WriteMap;
+
 use crate::fs::{Access, Entry, EntryKind, File, FileLock, Fs};
+use crate::sync::Mutex;
 
 /// Only the owner reads and writes.
 const FILE_MODE: u32 = 0o600;
@@ -50,12 +55,12 @@ impl Fs for RealFs {
             .mode(FILE_MODE)
             .open(path)
             .map_err(full)?;
-        Ok(Arc::new(RealFile(file)))
+        Ok(RealFile::new(file))
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
         let file = regular(options(UNKNOWN).write(access == Access::ReadWrite).open(path)?)?;
-        Ok(Arc::new(RealFile(file)))
+        Ok(RealFile::new(file))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -126,18 +131,27 @@ fn full(error: io::Error) -> io::Error {
 }
 
 #[derive(Debug)]
-struct RealFile(std::fs::File);
+struct RealFile {
+    file: std::fs::File,
+    map: Mutex<WriteMap>,
+}
+
+impl RealFile {
+    fn new(file: std::fs::File) -> Arc<Self> {
+        Arc::new(Self { file, map: Mutex::default() })
+    }
+}
 
 impl File for RealFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut done = 0;
         let mut at = offset;
         while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match self.0.read_at(rest, at) {
+            match self.file.read_at(rest, at) {
                 Ok(0) => break,
                 Ok(read) => {
                     done += read;
@@ -151,11 +165,18 @@ impl File for RealFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset).map_err(full)
+        self.file.write_all_at(bytes, offset).map_err(full)
+    }
+
+    fn append_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        if self.map.lock().write(&self.file, bytes, offset) {
+            return Ok(());
+        }
+        self.write_at(bytes, offset)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 }
 

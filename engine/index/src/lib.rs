@@ -24,6 +24,8 @@
 //!   replace it.
 //! - All backends give the same answers: [`conformance`].
 
+#![forbid(unsafe_code)]
+
 pub mod conformance;
 mod memory;
 

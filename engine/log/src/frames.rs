@@ -14,6 +14,9 @@ use crate::format::frame::{
 use crate::segment::Segment;
 use crate::window::Window;
 
+/// What is looked at in one piece.
+const PIECE_BYTES: usize = 64 << 10;
+
 /// A frame whose header is proven.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
@@ -46,24 +49,29 @@ pub(crate) fn read_frame(
     offset: u64,
     bound: u64,
 ) -> Result<Result<Frame, FrameFault>> {
-    let fixed = window.get(offset, FIXED_BYTES).map_err(|error| segment.io(error))?;
-    let (header_length, length) = match FrameHeader::claimed(&fixed) {
+    let fixed = window.peek(offset, FIXED_BYTES).map_err(|error| segment.io(error))?;
+    let (header_length, length) = match FrameHeader::claimed(fixed) {
         Ok(lengths) => lengths,
         Err(fault) => return Ok(Err(fault)),
     };
     if offset + u64::from(length) > bound {
         return Ok(Err(FrameFault::Short));
     }
-    let bytes = window.get(offset, header_length as usize).map_err(|error| segment.io(error))?;
-    let header = match FrameHeader::decode(&bytes, segment.header.salt, offset) {
+    // A short frame in one piece, so that its records need not be fetched anew.
+    let ahead = (header_length as usize).max((length as usize).min(PIECE_BYTES));
+    let bytes = window.peek(offset, ahead).map_err(|error| segment.io(error))?;
+    let header = match FrameHeader::decode(bytes, segment.header.salt, offset) {
         Ok(header) => header,
         Err(fault) => return Ok(Err(fault)),
     };
     let streams = match header.kind {
-        FrameKind::Commit => match StreamTable::decode(&bytes) {
-            Some(streams) => Some(streams),
-            None => return Ok(Err(FrameFault::Field("stream table"))),
-        },
+        FrameKind::Commit => {
+            let bytes = window.get(offset, header_length as usize);
+            match StreamTable::decode(&bytes.map_err(|error| segment.io(error))?) {
+                Some(streams) => Some(streams),
+                None => return Ok(Err(FrameFault::Field("stream table"))),
+            }
+        }
         FrameKind::Control => None,
     };
     Ok(Ok(Frame { header, offset, streams }))
@@ -94,8 +102,8 @@ pub(crate) fn read_record(
     offset: u64,
     bound: u64,
 ) -> Result<Option<Record>> {
-    let prefix = window.get(offset, RECORD_PREFIX_BYTES).map_err(|error| segment.io(error))?;
-    let mut cursor = Cursor::new(&prefix);
+    let prefix = window.peek(offset, RECORD_PREFIX_BYTES).map_err(|error| segment.io(error))?;
+    let mut cursor = Cursor::new(prefix);
     let (Some(stored), Some(length)) = (cursor.u32(), cursor.u32()) else {
         return Ok(None);
     };
@@ -103,15 +111,16 @@ pub(crate) fn read_record(
     if offset + total as u64 > bound {
         return Ok(None);
     }
-    let bytes = window.get(offset, total).map_err(|error| segment.io(error))?;
+    let bytes = window.peek(offset, total).map_err(|error| segment.io(error))?;
     let plain_checksum = crc32fast::hash(bytes.get(4..).unwrap_or_default());
     let whole = bytes.len() == total
         && plain_checksum ^ checksum::mask(segment.header.salt, offset) == stored;
-    Ok(whole.then(|| Record {
-        offset,
-        payload: bytes.slice(RECORD_PREFIX_BYTES..),
-        plain_checksum,
-    }))
+    if !whole {
+        return Ok(None);
+    }
+    let start = offset + RECORD_PREFIX_BYTES as u64;
+    let payload = window.get(start, length as usize).map_err(|error| segment.io(error))?;
+    Ok(Some(Record { offset, payload, plain_checksum }))
 }
 
 /// One record of a frame, or a stretch of them that is lost.
@@ -191,17 +200,16 @@ impl FrameRecords {
     /// The next record behind a damaged one: its number and offset. A record says how far it lies
     /// behind its frame, so nearly every wrong offset is refused without a checksum.
     fn resync(&self, window: &mut Window, segment: &Segment) -> Result<Option<(u32, u64)>> {
-        const PIECE: usize = 64 << 10;
         /// Bytes that a head takes at most: prefix and two varints.
         const HEAD: usize = RECORD_PREFIX_BYTES + 15;
         // Bounds the work on a frame made to pass the quick check at every offset.
         let mut budget = u64::from(self.frame.header.length).saturating_mul(4);
         let mut at = self.offset + 1;
         while at < self.frame.end() {
-            let length =
-                usize::try_from(self.frame.end() - at).map_or(PIECE, |left| left.min(PIECE));
+            let length = usize::try_from(self.frame.end() - at)
+                .map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
             let piece = window.get(at, length).map_err(|error| segment.io(error))?;
-            let last_piece = length < PIECE;
+            let last_piece = length < PIECE_BYTES;
             let starts = if last_piece { piece.len() } else { piece.len().saturating_sub(HEAD) };
             for start in 0..starts {
                 let offset = at + start as u64;
@@ -241,14 +249,13 @@ pub(crate) fn find_frame(
     bound: u64,
     after: Place,
 ) -> Result<Option<Frame>> {
-    const PIECE: usize = 64 << 10;
     let finder = Finder::new(&MARKER);
     let bound = bound.min(segment.file_bytes()?);
     // Bounds the work on a file made of markers in front of long claimed headers.
     let mut budget = (bound.saturating_sub(from)).saturating_mul(8).saturating_add(1 << 20);
     let mut at = from;
     while at < bound {
-        let length = usize::try_from(bound - at).map_or(PIECE, |left| left.min(PIECE));
+        let length = usize::try_from(bound - at).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
         let piece = window.get(at, length).map_err(|error| segment.io(error))?;
         for marker in finder.find_iter(&piece) {
             let Some(start) = marker.checked_sub(MARKER_OFFSET) else { continue };
@@ -269,7 +276,7 @@ pub(crate) fn find_frame(
                 return Ok(Some(frame));
             }
         }
-        if length < PIECE || piece.len() <= FIXED_BYTES {
+        if length < PIECE_BYTES || piece.len() <= FIXED_BYTES {
             break;
         }
         // The next piece begins early enough for a frame across the border.

@@ -19,6 +19,8 @@
 //! 4. Epochs never decrease along the log, nor do the stamps of events.
 //! 5. Nothing read is believed before its checksum, which binds bytes to file and offset.
 
+#![forbid(unsafe_code)]
+
 mod backward;
 mod chain;
 mod damage;

@@ -71,6 +71,6 @@ impl StatePage {
         let state = State { store: self.store, sequence: self.sequence, epoch, durable, visible };
         let [even, odd] = SLOT_OFFSETS;
         let offset = if self.sequence.is_multiple_of(2) { even } else { odd };
-        self.file.write_at(&state.encode(), offset)
+        self.file.append_at(&state.encode(), offset)
     }
 }

@@ -1,6 +1,7 @@
 //! A piece of a segment in memory, moved along as a reader goes.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use annals_env::File;
@@ -32,30 +33,41 @@ pub(crate) struct Window {
     stride: Stride,
     base: u64,
     bytes: Bytes,
+    /// What was held before.
+    spare: Bytes,
 }
 
 impl Window {
     pub(crate) fn new(file: Arc<dyn File>, stride: Stride) -> Self {
-        Self { file, stride, base: 0, bytes: Bytes::new() }
+        Self { file, stride, base: 0, bytes: Bytes::new(), spare: Bytes::new() }
     }
 
-    /// The `length` bytes at `offset`, or those that are there before the file ends. What is handed
-    /// out stays valid when the window moves on.
+    /// The `length` bytes at `offset`, or those that are there before the file ends.
+    pub(crate) fn peek(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
+        let range = self.range(offset, length)?;
+        Ok(self.bytes.get(range).unwrap_or_default())
+    }
+
+    /// As [`Window::peek`]; what is handed out stays valid when the window moves on.
     pub(crate) fn get(&mut self, offset: u64, length: usize) -> io::Result<Bytes> {
-        if let Some(bytes) = self.held(offset, length) {
-            return Ok(bytes);
+        let range = self.range(offset, length)?;
+        Ok(self.bytes.slice(range))
+    }
+
+    fn range(&mut self, offset: u64, length: usize) -> io::Result<Range<usize>> {
+        if let Some(range) = self.held(offset, length) {
+            return Ok(range);
         }
         self.fetch(offset, length)?;
         let start = usize::try_from(offset - self.base).unwrap_or(usize::MAX);
         let start = start.min(self.bytes.len());
-        let end = start.saturating_add(length).min(self.bytes.len());
-        Ok(self.bytes.slice(start..end))
+        Ok(start..start.saturating_add(length).min(self.bytes.len()))
     }
 
-    fn held(&self, offset: u64, length: usize) -> Option<Bytes> {
+    fn held(&self, offset: u64, length: usize) -> Option<Range<usize>> {
         let start = usize::try_from(offset.checked_sub(self.base)?).ok()?;
         let end = start.checked_add(length)?;
-        (end <= self.bytes.len()).then(|| self.bytes.slice(start..end))
+        (end <= self.bytes.len()).then_some(start..end)
     }
 
     fn fetch(&mut self, offset: u64, length: usize) -> io::Result<()> {
@@ -71,14 +83,27 @@ impl Window {
         } else {
             size
         };
-        let held = std::mem::take(&mut self.bytes);
-        let mut buffer = held.try_into_mut().unwrap_or_else(|_| BytesMut::new());
+        let mut buffer = self.buffer();
         buffer.resize(size, 0);
         let read = self.file.read_at(&mut buffer, base)?;
         buffer.truncate(read);
         self.base = base;
         self.bytes = buffer.freeze();
         Ok(())
+    }
+
+    /// A buffer that nobody looks at any more. Mostly the one held now is still in use, by the event
+    /// handed out last, and the one before is free again.
+    fn buffer(&mut self) -> BytesMut {
+        let held = std::mem::take(&mut self.bytes);
+        let spare = std::mem::take(&mut self.spare);
+        match (held.try_into_mut(), spare.try_into_mut()) {
+            (Ok(held), _) => held,
+            (Err(held), spare) => {
+                self.spare = held;
+                spare.unwrap_or_default()
+            }
+        }
     }
 
     /// Drops what is held, so that the next read sees the file anew.

@@ -2,6 +2,8 @@
 //!
 //! Nothing here does I/O or reads a clock; every other crate of the engine builds on these words.
 
+#![forbid(unsafe_code)]
+
 mod event;
 mod id;
 pub mod limits;

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use annals::ReadOnlyStore;
 use annals_tests::golden;
 
 fn main() -> io::Result<()> {
@@ -13,6 +14,8 @@ fn main() -> io::Result<()> {
             std::fs::remove_dir_all(&folder)?;
         }
         golden.folder.save(&folder)?;
+        let store = ReadOnlyStore::open(&folder).map_err(io::Error::other)?;
+        std::fs::write(golden::description(golden.name), golden::describe(&store))?;
         println!("{}: {} events", folder.display(), golden.model.head());
     }
     Ok(())

@@ -80,7 +80,7 @@ impl Promise<'_> {
         if head > Position::START && !self.model.commit_ends().contains(&head) {
             return Err(format!("it ends at {head}, inside a commit"));
         }
-        check::answers(reader, &self.model, head)?;
+        check::answers(reader, self.model, head)?;
         epochs_grow(reader)?;
         Ok(head)
     }

@@ -12,6 +12,18 @@ use crate::images;
 use crate::model::{Append, Model};
 use crate::workload::seeded;
 
+/// When the second crash comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// In the operation with this number.
+    Operation(u64),
+    /// Behind the last append.
+    LastAppend,
+}
+
+/// Images after a crash behind the end of a second life.
+const IMAGES_AT_THE_END: usize = 3;
+
 /// What the first crash left.
 pub(super) struct FirstLife<'a> {
     pub(super) image: &'a FaultyFs,
@@ -34,36 +46,110 @@ struct SecondLife {
 
 impl Sweep {
     /// Crashes the second life at each of its operations, and once after it.
-    pub(super) fn crash_again(&self, first: &FirstLife<'_>, seed: u64, tally: &mut Tally) -> Check {
-        for number in 1.. {
-            let disk = images::copy(first.image);
-            disk.crash_at(number);
-            let durability = durability_of(seed / 2 + number);
-            let second = live(&disk, first, durability)
-                .map_err(|error| format!("second life, {durability:?}: {error}"))?;
-            let over = !disk.has_crashed();
-            disk.crash();
-            let place = disk.crashed_in().map_or("after its end".to_owned(), |at| at.to_string());
-            let cuts = images::power_cuts(&disk, self.nested_images, seed).disks;
-            let kills = images::kills(&disk, self.nested_images, seed).disks;
-            tally.nested_points += 1;
-            tally.nested_images += (cuts.len() + kills.len()) as u64;
-            let cuts = cuts.iter().map(|image| ("power cut", image));
-            let kills = kills.iter().map(|image| ("kill", image));
-            for (index, (what, image)) in cuts.chain(kills).enumerate() {
-                let kept = match what {
-                    "kill" => second.is_kept_by_a_kill(image, index),
-                    _ => second.is_kept_by_a_power_cut(image, index, first),
-                };
-                kept.map_err(|error| {
-                    format!("then a {what} in a second life, {place}, image {index}: {error}")
-                })?;
-            }
-            if over {
-                return Ok(());
-            }
+    pub(super) fn crash_again_everywhere(
+        &self,
+        first: &FirstLife<'_>,
+        seed: u64,
+        tally: &mut Tally,
+    ) -> Check {
+        let mut number = 1;
+        while self.crash_again(first, Until::Operation(number), seed, tally)? {
+            number += 1;
         }
         Ok(())
+    }
+
+    /// Crashes the second life after it.
+    pub(super) fn crash_again_at_the_end(
+        &self,
+        first: &FirstLife<'_>,
+        seed: u64,
+        tally: &mut Tally,
+    ) -> Check {
+        self.crash_again(first, Until::LastAppend, seed, tally).map(|_| ())
+    }
+
+    /// False where the second life ends before.
+    fn crash_again(
+        &self,
+        first: &FirstLife<'_>,
+        until: Until,
+        seed: u64,
+        tally: &mut Tally,
+    ) -> Check<bool> {
+        let disk = images::copy(first.image);
+        let (durability, images) = match until {
+            Until::Operation(number) => {
+                disk.crash_at(number);
+                (durability_of(seed / 2 + number), self.nested_images)
+            }
+            Until::LastAppend => (durability_of(seed), IMAGES_AT_THE_END),
+        };
+        let second = self
+            .live(&disk, first, durability, until)
+            .map_err(|error| format!("second life, {durability:?}: {error}"))?;
+        let reached = disk.crashed_in().is_some();
+        disk.crash();
+        let place = disk.crashed_in().map_or("after its end".to_owned(), |at| at.to_string());
+        let cuts = images::power_cuts(&disk, images, seed).disks;
+        let kills = images::kills(&disk, images, seed).disks;
+        tally.nested_points += 1;
+        tally.nested_images += (cuts.len() + kills.len()) as u64;
+        let cuts = cuts.iter().map(|image| ("power cut", image));
+        let kills = kills.iter().map(|image| ("kill", image));
+        for (index, (what, image)) in cuts.chain(kills).enumerate() {
+            let kept = match what {
+                "kill" => second.is_kept_by_a_kill(image, index),
+                _ => second.is_kept_by_a_power_cut(image, index, first),
+            };
+            kept.map_err(|error| {
+                format!("then a {what} in a second life, {durability:?}, {place}, image {index}: {error}")
+            })?;
+        }
+        Ok(reached)
+    }
+
+    /// Opens the store and appends, until the crash.
+    fn live(
+        &self,
+        disk: &FaultyFs,
+        first: &FirstLife<'_>,
+        durability: Durability,
+        until: Until,
+    ) -> Check<SecondLife> {
+        let mut second = SecondLife {
+            model: first.promise.model.clone(),
+            acknowledged: first.promise.least,
+            durable: first.durable,
+            may_be_undone: durability == Durability::Buffered,
+        };
+        let world = later(disk, 1).with_segments(self.segment_bytes);
+        let store = match world.open(durability) {
+            Ok(store) => store,
+            Err(_) if disk.has_crashed() => return Ok(second),
+            Err(error) => return Err(format!("opening: {error}")),
+        };
+        // An opening may succeed although its last, dispensable write met the crash.
+        if !disk.has_crashed() {
+            first.promise.holds_for(&store)?;
+        }
+        second.acknowledged = store.position();
+        second.model.cut(store.position());
+        if durability == Durability::Sync {
+            second.durable = store.position();
+        }
+        for seed in [2_000_000, 2_000_010, 2_000_020] {
+            if !second.append(&store, seed, durability)? {
+                check::equal("whether the disk has crashed", true, disk.has_crashed())?;
+                break;
+            }
+            world.scheduler.run_until_idle();
+        }
+        if until == Until::LastAppend {
+            // Dropping the store would make all durable.
+            disk.crash();
+        }
+        Ok(second)
     }
 }
 
@@ -90,39 +176,6 @@ impl SecondLife {
             kept => kept,
         }
     }
-}
-
-/// Opens the store and appends, until the crash.
-fn live(disk: &FaultyFs, first: &FirstLife<'_>, durability: Durability) -> Check<SecondLife> {
-    let mut second = SecondLife {
-        model: first.promise.model.clone(),
-        acknowledged: first.promise.least,
-        durable: first.durable,
-        may_be_undone: durability == Durability::Buffered,
-    };
-    let world = later(disk, 1);
-    let store = match world.open(durability) {
-        Ok(store) => store,
-        Err(_) if disk.has_crashed() => return Ok(second),
-        Err(error) => return Err(format!("opening: {error}")),
-    };
-    // An opening may succeed although its last, dispensable write met the crash.
-    if !disk.has_crashed() {
-        first.promise.holds_for(&store)?;
-    }
-    second.acknowledged = store.position();
-    second.model.cut(store.position());
-    if durability == Durability::Sync {
-        second.durable = store.position();
-    }
-    for seed in [2_000_000, 2_000_010, 2_000_020] {
-        if !second.append(&store, seed, durability)? {
-            assert!(disk.has_crashed(), "an append failed without a crash");
-            break;
-        }
-        world.scheduler.run_until_idle();
-    }
-    Ok(second)
 }
 
 impl SecondLife {

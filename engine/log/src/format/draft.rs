@@ -21,8 +21,8 @@ pub struct Draft {
     kind: FrameKind,
     /// Where each record begins in `bytes`.
     records: Vec<u32>,
-    /// Where each stream's first version stands in `bytes`.
-    versions: Vec<u32>,
+    /// Where the stream's first version stands in `bytes`; 0 in a control record.
+    version: u32,
     digest: u32,
 }
 
@@ -56,7 +56,7 @@ impl Draft {
             events.len(),
         );
         put_varint(&mut draft.bytes, 1);
-        draft.versions.push(at(&draft.bytes));
+        draft.version = at(&draft.bytes);
         draft.bytes.extend_from_slice(&[0; 8]);
         draft.bytes.extend_from_slice(&(stream.len() as u16).to_le_bytes());
         draft.bytes.extend_from_slice(stream.as_bytes());
@@ -84,7 +84,7 @@ impl Draft {
             header_length: 0,
             kind,
             records: Vec::with_capacity(records),
-            versions: Vec::with_capacity(1),
+            version: 0,
             digest: 0,
         };
         draft.bytes.resize(FIXED_BYTES, 0);
@@ -129,11 +129,9 @@ impl Draft {
 
     /// Sets the version of the first event of the commit's stream.
     pub fn set_first_version(&mut self, version: Version) {
-        for &place in &self.versions {
-            let place = place as usize;
-            if let Some(field) = self.bytes.get_mut(place..place + 8) {
-                field.copy_from_slice(&version.get().to_le_bytes());
-            }
+        let place = self.version as usize;
+        if let Some(field) = self.bytes.get_mut(place..place + 8).filter(|_| place > 0) {
+            field.copy_from_slice(&version.get().to_le_bytes());
         }
     }
 

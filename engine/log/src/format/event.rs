@@ -18,6 +18,11 @@ const HAS_ID: u8 = 1 << 5;
 const HAS_EXTENSIONS: u8 = 1 << 6;
 const FLAGS_KNOWN: u8 = 0x7f;
 
+/// The ids, in the order in which they stand.
+const ID_FLAGS: [u8; 3] = [HAS_ID, HAS_CORRELATION, HAS_CAUSATION];
+const IDS: u8 = HAS_ID | HAS_CORRELATION | HAS_CAUSATION;
+const ID_BYTES: usize = 16;
+
 /// Appends the content of an event: everything of it that does not depend on where it lies. The
 /// content chain hashes exactly these bytes.
 pub(crate) fn put_content(out: &mut Vec<u8>, event: &NewEvent) {
@@ -100,10 +105,9 @@ pub struct Event {
     kind: ContentKind,
     schema: u32,
     event_type: Span,
-    id: Option<EventId>,
-    correlation_id: Option<EventId>,
-    causation_id: Option<EventId>,
-    occurred_at: Option<OccurredAt>,
+    flags: u8,
+    /// Where the ids begin, and behind them the caller's time.
+    ids: u32,
     tags: Span,
     metadata: Span,
     data: Span,
@@ -168,26 +172,12 @@ impl Event {
         let length = cursor.varint_usize()?;
         std::str::from_utf8(cursor.take(length)?).ok()?;
         let event_type = span(&cursor, length)?;
-        let mut optional_id = |flag: u8| -> Option<Option<EventId>> {
-            if flags & flag == 0 {
-                return Some(None);
-            }
-            cursor.array().map(|bytes| Some(EventId::from_bytes(bytes)))
-        };
-        let id = optional_id(HAS_ID)?;
-        let history = history.or(id.map(|_| 0))?;
-        let correlation_id = optional_id(HAS_CORRELATION)?;
-        let causation_id = optional_id(HAS_CAUSATION)?;
-        let occurred_at = if flags & HAS_OCCURRED_AT == 0 {
-            None
-        } else {
-            let seconds = cursor.zigzag()?;
-            let digits = cursor.u8()?;
-            let fraction = u32::try_from(cursor.varint()?).ok()?;
-            let nanos = fraction.checked_mul(unit(digits))?;
-            let offset = i16::try_from(cursor.zigzag()?).ok()?;
-            Some(OccurredAt::new(seconds, nanos, digits, offset)?)
-        };
+        let ids = span(&cursor, 0)?.start;
+        let history = history.or((flags & HAS_ID != 0).then_some(0))?;
+        cursor.take((flags & IDS).count_ones() as usize * ID_BYTES)?;
+        if flags & HAS_OCCURRED_AT != 0 {
+            decode_occurred_at(&mut cursor)?;
+        }
         let mut tags = span(&cursor, 0)?;
         if flags & HAS_TAGS != 0 {
             let before = cursor.left().len();
@@ -218,10 +208,8 @@ impl Event {
             kind,
             schema,
             event_type,
-            id,
-            correlation_id,
-            causation_id,
-            occurred_at,
+            flags,
+            ids,
             tags,
             metadata,
             data,
@@ -262,13 +250,14 @@ impl Event {
     /// Its id: the caller's, or else one derived from store, epoch and position.
     #[must_use]
     pub fn id(&self) -> EventId {
-        self.id.unwrap_or_else(|| EventId::derived(self.history, self.position.get()))
+        self.optional_id(HAS_ID)
+            .unwrap_or_else(|| EventId::derived(self.history, self.position.get()))
     }
 
     /// Whether the caller set the id.
     #[must_use]
     pub fn has_own_id(&self) -> bool {
-        self.id.is_some()
+        self.flags & HAS_ID != 0
     }
 
     /// What happened.
@@ -320,19 +309,35 @@ impl Event {
     /// What it belongs to.
     #[must_use]
     pub fn correlation_id(&self) -> Option<EventId> {
-        self.correlation_id
+        self.optional_id(HAS_CORRELATION)
     }
 
     /// The event that caused it.
     #[must_use]
     pub fn causation_id(&self) -> Option<EventId> {
-        self.causation_id
+        self.optional_id(HAS_CAUSATION)
     }
 
     /// When it happened by the caller's clock.
     #[must_use]
     pub fn occurred_at(&self) -> Option<OccurredAt> {
-        self.occurred_at
+        if self.flags & HAS_OCCURRED_AT == 0 {
+            return None;
+        }
+        let ids = (self.flags & IDS).count_ones() as usize * ID_BYTES;
+        let mut cursor = Cursor::new(self.record.get(self.ids as usize + ids..)?);
+        decode_occurred_at(&mut cursor)
+    }
+
+    /// The id with this flag: ids stand in the order of [`ID_FLAGS`].
+    fn optional_id(&self, flag: u8) -> Option<EventId> {
+        if self.flags & flag == 0 {
+            return None;
+        }
+        let before = ID_FLAGS.iter().take_while(|&&other| other != flag);
+        let before = before.filter(|&&other| self.flags & other != 0).count();
+        let mut cursor = Cursor::new(self.record.get(self.ids as usize + before * ID_BYTES..)?);
+        cursor.array().map(EventId::from_bytes)
     }
 
     /// The bytes that the content chain hashes.
@@ -348,6 +353,15 @@ impl Event {
 /// Bytes that were checked to be UTF-8 when the event was decoded.
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+fn decode_occurred_at(cursor: &mut Cursor<'_>) -> Option<OccurredAt> {
+    let seconds = cursor.zigzag()?;
+    let digits = cursor.u8()?;
+    let fraction = u32::try_from(cursor.varint()?).ok()?;
+    let nanos = fraction.checked_mul(unit(digits))?;
+    let offset = i16::try_from(cursor.zigzag()?).ok()?;
+    OccurredAt::new(seconds, nanos, digits, offset)
 }
 
 /// Extensions: a length, then for each `kind << 1 | must understand`, length, bytes. This version

@@ -27,19 +27,28 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn encode(&self) -> [u8; SLOT_BYTES] {
-        let mut out = Vec::with_capacity(SLOT_BYTES);
-        out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&self.store.0);
-        out.extend_from_slice(&self.sequence.to_le_bytes());
-        out.extend_from_slice(&self.epoch.id.to_le_bytes());
-        out.extend_from_slice(&self.epoch.number.to_le_bytes());
+        let mut slot = [0; SLOT_BYTES];
+        let (fields, sum) = slot.split_at_mut(SLOT_BYTES - 4);
+        let mut rest = &mut *fields;
+        // Once with each buffered append: without a buffer of its own.
+        let mut put = |bytes: &[u8]| {
+            if let Some((field, left)) = std::mem::take(&mut rest).split_at_mut_checked(bytes.len())
+            {
+                field.copy_from_slice(bytes);
+                rest = left;
+            }
+        };
+        put(&MAGIC);
+        put(&self.store.0);
+        put(&self.sequence.to_le_bytes());
+        put(&self.epoch.id.to_le_bytes());
+        put(&self.epoch.number.to_le_bytes());
         for place in [self.durable, self.visible] {
-            out.extend_from_slice(&place.k.to_le_bytes());
-            out.extend_from_slice(&place.position.get().to_le_bytes());
+            put(&place.k.to_le_bytes());
+            put(&place.position.get().to_le_bytes());
         }
-        out.resize(SLOT_BYTES - 4, 0);
-        out.extend_from_slice(&crc32fast::hash(&out).to_le_bytes());
-        out.try_into().unwrap_or([0; SLOT_BYTES])
+        sum.copy_from_slice(&crc32fast::hash(fields).to_le_bytes());
+        slot
     }
 
     /// The newer of the page's slots that are whole and of this store.

@@ -278,7 +278,7 @@ impl<P: Publish> LogGuard<'_, P> {
             }
             SyncMode::Interval(_) => {
                 core.attempted = last;
-                if let Err(error) = segment.file.write_at(bytes, offset) {
+                if let Err(error) = segment.file.append_at(bytes, offset) {
                     let failure = shared.latch.trip(format!("writing {}", segment.name), error);
                     return Err(LogError::OutcomeUnknown(failure));
                 }

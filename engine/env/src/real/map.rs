@@ -1,0 +1,86 @@
+//! Writing through a shared map: an append into space that is there already costs no system call.
+
+#![expect(unsafe_code, reason = "a map is raw memory; this is the one place that touches it")]
+
+use std::fs::File;
+
+use memmap2::{MmapOptions, MmapRaw};
+use rustix::fs::fstatfs;
+
+/// Bytes mapped at once.
+const WINDOW_BYTES: u64 = 16 << 20;
+
+/// File systems that write a block again where it lies (`f_type` of statfs(2)). On others, such as
+/// those that copy on write, a store into a page needs new space, and a full disk would be SIGBUS.
+const IN_PLACE: [i64; 3] = [
+    0xef53,      // ext2, ext3, ext4
+    0x5846_5342, // XFS
+    0x0102_1994, // tmpfs
+];
+
+/// The piece of a file that is mapped for writing.
+#[derive(Debug, Default)]
+pub(super) struct WriteMap {
+    window: Option<Window>,
+    /// The file is at least so long.
+    length: u64,
+    /// This file cannot be mapped, or must not be.
+    refused: bool,
+}
+
+#[derive(Debug)]
+struct Window {
+    base: u64,
+    map: MmapRaw,
+}
+
+impl WriteMap {
+    /// Writes `bytes` at `offset` if they lie within the file and one window; `false` where they
+    /// are to be written another way.
+    pub(super) fn write(&mut self, file: &File, bytes: &[u8], offset: u64) -> bool {
+        let base = offset - offset % WINDOW_BYTES;
+        let end = offset.saturating_add(bytes.len() as u64);
+        if self.refused || end > base.saturating_add(WINDOW_BYTES) || !self.reaches(file, end) {
+            return false;
+        }
+        let Some(map) = self.window(file, base) else { return false };
+        let Ok(start) = usize::try_from(offset - base) else { return false };
+        // SAFETY: `start + bytes.len()` is at most `WINDOW_BYTES`, the length of the map, and the
+        // file reaches to `end`, so every page written to has a part of the file behind it (no one
+        // shortens a file: the contract of `File`). No reference to the map's memory is ever made,
+        // so the bytes of the argument cannot overlap it; everyone reads the file with read(2).
+        unsafe {
+            let to = map.as_mut_ptr().add(start);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
+        }
+        true
+    }
+
+    fn reaches(&mut self, file: &File, end: u64) -> bool {
+        if end > self.length {
+            self.length = file.metadata().map_or(0, |metadata| metadata.len());
+        }
+        end <= self.length
+    }
+
+    fn window(&mut self, file: &File, base: u64) -> Option<&MmapRaw> {
+        if self.window.as_ref().is_none_or(|window| window.base != base) {
+            self.window = None;
+            let map = Self::map(file, base);
+            self.refused = map.is_none();
+            self.window = map.map(|map| Window { base, map });
+        }
+        self.window.as_ref().map(|window| &window.map)
+    }
+
+    fn map(file: &File, base: u64) -> Option<MmapRaw> {
+        let kind = fstatfs(file).ok()?.f_type;
+        #[expect(clippy::useless_conversion, reason = "it is narrower on other machines")]
+        let kind = i64::from(kind);
+        if !cfg!(target_os = "linux") || !IN_PLACE.contains(&kind) {
+            return None;
+        }
+        let length = usize::try_from(WINDOW_BYTES).ok()?;
+        MmapOptions::new().offset(base).len(length).map_raw(file).ok()
+    }
+}
