@@ -1,5 +1,7 @@
 //! Appending a commit to a stream.
 
+use std::io;
+
 use annals_index::Index;
 use annals_log::{Draft, LogError, LogGuard};
 use annals_types::{
@@ -158,6 +160,9 @@ impl From<LogError> for Error {
             LogError::Damaged(damage) => ErrorKind::Damaged(damage.clone()),
             LogError::Unsupported { .. } => ErrorKind::Unsupported,
             LogError::DiskFull { .. } => ErrorKind::DiskFull,
+            LogError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                ErrorKind::DiskFull
+            }
             LogError::Failed(_) => ErrorKind::Failed,
             LogError::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
             LogError::Closed => ErrorKind::Closed,

@@ -54,8 +54,10 @@ pub(crate) fn open(
     let lock = lock(fs, root, options.create)?;
     let inventory = take_inventory(env, root, options.create)?;
     let store = inventory.store();
-    let saved = if rebuild { None } else { load_index(fs, root, store) };
+    let saved = load_index(fs, root, store);
+    // Evidence of what was durable, even where the index itself is to be made anew.
     let evidence = saved.as_ref().map(|(_, covers)| (covers.epoch, covers.place));
+    let saved = saved.filter(|_| !rebuild);
     let recovered = inventory.recover(evidence)?;
     let torn_tail = recovered.torn_tail().cloned();
     let settled = recovered.settle(env)?;

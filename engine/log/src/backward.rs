@@ -32,10 +32,20 @@ impl Iterator for ScanBack {
             return None;
         }
         let event = self.cursor.get(self.next);
-        self.next = match event {
-            Ok(_) | Err(LogError::Damaged(_)) => self.next.minus(1),
-            Err(_) => Position::START,
-        };
+        match event {
+            Ok(_) => self.next = self.next.minus(1),
+            Err(LogError::Damaged(mut damage)) => {
+                let last = self.next;
+                self.next = self.next.minus(1);
+                // What stands nowhere is told of once, however much it is.
+                while self.next >= self.to && self.cursor.is_nowhere(self.next) {
+                    self.next = self.next.minus(1);
+                }
+                damage.positions = Some((self.next.plus(1), last));
+                return Some(Err(LogError::Damaged(damage)));
+            }
+            Err(_) => self.next = Position::START,
+        }
         Some(event)
     }
 }

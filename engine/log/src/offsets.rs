@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use annals_env::sync::atomic::{AtomicU32, Ordering};
 use annals_types::Place;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder};
 
 use crate::error::Result;
 use crate::segment::Segment;
@@ -82,7 +83,22 @@ impl TableCache {
     const BYTES_MAX: u64 = 32 << 20;
 
     pub(crate) fn new() -> Self {
-        Self { tables: Cache::with_weighter(256, Self::BYTES_MAX, TableWeight) }
+        // One shard: several would each refuse a table larger than their share.
+        let options = OptionsBuilder::new()
+            .shards(1)
+            .estimated_items_capacity(256)
+            .weight_capacity(Self::BYTES_MAX)
+            .build();
+        let tables = match options {
+            Ok(options) => Cache::with_options(
+                options,
+                TableWeight,
+                DefaultHashBuilder::default(),
+                DefaultLifecycle::default(),
+            ),
+            Err(_) => Cache::with_weighter(256, Self::BYTES_MAX, TableWeight),
+        };
+        Self { tables }
     }
 
     /// Where the record of the segment's event number `index` begins; `None` where the table does

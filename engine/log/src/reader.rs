@@ -47,21 +47,18 @@ impl LogReader {
             store,
             segments: ArcSwap::from_pointee(segments),
             tables: TableCache::new(),
-            epochs: ArcSwap::default(),
+            epochs: ArcSwap::from_pointee(
+                epochs.iter().map(|&start| known(store, start)).collect(),
+            ),
             visible: AtomicU64::new(0),
             durable: AtomicU64::new(0),
         };
-        let reader = Self { shared: Arc::new(shared) };
-        for &start in epochs {
-            reader.add_epoch(start);
-        }
-        reader
+        Self { shared: Arc::new(shared) }
     }
 
     pub(crate) fn add_epoch(&self, start: EpochStart) {
-        let history = event::history(self.shared.store, start.epoch);
         let mut epochs = self.shared.epochs.load().as_ref().clone();
-        epochs.push(KnownEpoch { start, history });
+        epochs.push(known(self.shared.store, start));
         self.shared.epochs.store(Arc::new(epochs));
     }
 
@@ -223,6 +220,10 @@ impl LogReader {
         let sealed = segments.iter().filter(|segment| segment.summary.is_some()).count();
         Ok((bytes, segments.len() as u64, sealed as u64))
     }
+}
+
+fn known(store: StoreId, start: EpochStart) -> KnownEpoch {
+    KnownEpoch { start, history: event::history(store, start.epoch) }
 }
 
 /// Whether a history of these epochs has this place in this epoch. One that was rewound and went on

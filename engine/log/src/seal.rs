@@ -135,7 +135,7 @@ fn write(segment: &Segment, contents: &Contents, summary: Summary) -> Result<Seg
     let length = segment.file_bytes()?;
     // Flush with the end of the file: in the reserved space where it fits, else behind it.
     let end =
-        (summary.frames_end + trailer.footer_bytes()).next_multiple_of(PAGE_BYTES).max(length);
+        (summary.frames_end + trailer.footer_bytes()).max(length).next_multiple_of(PAGE_BYTES);
     let trailer_at = end - TRAILER_BYTES as u64;
     let summary_at = trailer_at - u64::from(trailer.summary_length);
     let offsets_at = end - trailer.footer_bytes();

@@ -142,7 +142,7 @@ pub(crate) fn create(
     }
     let file = fs.create(&temporary)?;
     let made = (|| {
-        write_zeros(&*file, 0, reserved)?;
+        write_zeros(&*file, 0, reserved).1?;
         for offset in HEADER_OFFSETS {
             file.write_at(&header.encode(), offset as u64)?;
         }
@@ -165,15 +165,18 @@ pub(crate) fn sync_folder(fs: &dyn Fs, root: &Path) -> io::Result<()> {
 
 /// Writes zeros from `from` to `to` in pieces: one large write would make the page cache use large
 /// folios, and every small append to them would then write all of one back.
-pub(crate) fn write_zeros(file: &dyn File, from: u64, to: u64) -> io::Result<()> {
+/// Gives also how far it came.
+pub(crate) fn write_zeros(file: &dyn File, from: u64, to: u64) -> (u64, io::Result<()>) {
     static PIECE: [u8; 32 << 10] = [0; 32 << 10];
     let mut at = from;
     while at < to {
         let length = usize::try_from(to - at).map_or(PIECE.len(), |left| left.min(PIECE.len()));
-        file.write_at(PIECE.get(..length).unwrap_or_default(), at)?;
+        if let Err(error) = file.write_at(PIECE.get(..length).unwrap_or_default(), at) {
+            return (at, Err(error));
+        }
         at += length as u64;
     }
-    Ok(())
+    (at, Ok(()))
 }
 
 /// What stands at the end of a segment's file.

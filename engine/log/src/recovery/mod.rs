@@ -156,6 +156,7 @@ impl Recovery {
             segments.push(segment);
             tail = end;
         }
+        self.weigh(saved);
         if tail.is_none() && self.proof > self.last {
             self.lost_end("the end of the log is missing: restore the folder from a copy");
         }
@@ -348,12 +349,17 @@ impl Recovery {
             walk.offset = later.end().saturating_sub(1);
         }
         walk.offset = offset;
+        self.weigh(saved);
+        Ok(())
+    }
+
+    /// A saved index of this history tells how far the log was durable.
+    fn weigh(&mut self, saved: Option<(Epoch, Place)>) {
         if let Some((epoch, covers)) = saved
             && has_place(self.epochs.iter(), epoch, covers)
         {
             self.proof = self.proof.max(covers);
         }
-        Ok(())
     }
 
     /// Notes what is lost and goes on behind it; `false` where nothing whole follows.

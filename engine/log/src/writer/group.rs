@@ -1,5 +1,8 @@
 //! Group commit: one writes and syncs for all that wait.
 
+use std::io;
+use std::sync::Arc;
+
 use annals_env::Failure;
 use annals_env::sync::MutexGuard;
 use annals_types::Place;
@@ -71,7 +74,7 @@ impl<P: Publish> Shared<P> {
         let mut bytes = std::mem::replace(&mut core.pending, spare);
         let offset = core.pending_offset;
         let upto = core.assigned;
-        let segment = std::sync::Arc::clone(&core.active.segment);
+        let segment = Arc::clone(&core.active.segment);
         core.group += 1;
         core.leading = true;
         core.attempted = upto;
@@ -89,19 +92,13 @@ impl<P: Publish> Shared<P> {
         match synced {
             Ok(()) => self.synced(core, upto),
             Err(error) => {
-                self.latch.trip(format!("syncing {}", segment.name), error);
+                self.fail(format!("syncing {}", segment.name), error);
             }
         }
         MutexGuard::unlocked(core, || {
-            if self.latch.check().is_err() {
-                self.turns.iter().for_each(|turn| {
-                    turn.notify_all();
-                });
-            } else {
-                self.turn(group).notify_all();
-                // One of the next group takes the lead.
-                self.turn(group + 1).notify_one();
-            }
+            self.turn(group).notify_all();
+            // One of the next group takes the lead.
+            self.turn(group + 1).notify_one();
             self.changed.notify_all();
         });
     }
@@ -117,11 +114,20 @@ impl<P: Publish> Shared<P> {
         self.announce(core);
     }
 
+    /// Trips the latch, and wakes all who wait, to be told.
+    pub(super) fn fail(&self, action: impl Into<Arc<str>>, error: io::Error) -> Failure {
+        let failure = self.latch.trip(action, error);
+        self.turns.iter().chain([&self.changed]).for_each(|waiting| {
+            waiting.notify_all();
+        });
+        failure
+    }
+
     /// Makes everything up to `upto` visible.
     pub(super) fn show(&self, core: &mut Core<P>, upto: Place) -> Result<(), Failure> {
         match core.publish.publish(upto) {
             Ok(()) => core.visible = upto,
-            Err(error) => return Err(self.latch.trip("bringing the index up to date", error)),
+            Err(error) => return Err(self.fail("bringing the index up to date", error)),
         }
         Ok(())
     }
@@ -130,7 +136,7 @@ impl<P: Publish> Shared<P> {
     pub(super) fn announce(&self, core: &mut Core<P>) {
         self.reader.publish(core.visible.position, core.durable.position);
         if let Err(error) = core.state.write(core.epoch, core.durable, core.visible) {
-            self.latch.trip("writing the state page", error);
+            self.fail("writing the state page", error);
         }
     }
 }

@@ -113,6 +113,8 @@ struct Core<P> {
     leading: bool,
     /// Somebody reserves space outside the lock.
     reserving: bool,
+    /// The background sync was woken and has not gone to rest since.
+    sync_due: bool,
     /// When the background sync saw the first commit that is not durable.
     dirty_since: Option<Duration>,
     closed: bool,
@@ -189,6 +191,12 @@ impl<P: Publish> Log<P> {
         // First, so that nothing is appended behind the last sync.
         self.shared.core.lock().closed = true;
         let synced = self.sync();
+        // Where the write path failed, somebody may still be at it: not beyond this point.
+        let mut core = self.shared.core.lock();
+        while core.leading || core.reserving {
+            self.shared.changed.wait(&mut core);
+        }
+        drop(core);
         // Ended outside the lock: a step in progress may want it.
         let tasks = self.shared.tasks.write().take();
         drop(tasks);
@@ -279,7 +287,7 @@ impl<P: Publish> LogGuard<'_, P> {
             SyncMode::Interval(_) => {
                 core.attempted = last;
                 if let Err(error) = segment.file.append_at(bytes, offset) {
-                    let failure = shared.latch.trip(format!("writing {}", segment.name), error);
+                    let failure = shared.fail(format!("writing {}", segment.name), error);
                     return Err(LogError::OutcomeUnknown(failure));
                 }
             }
@@ -307,17 +315,16 @@ impl<P: Publish> LogGuard<'_, P> {
                 waited.map_err(|failure| self.core.outcome(place, failure))
             }
             SyncMode::Interval(_) => {
-                let was_clean = self.core.durable == self.core.visible;
                 let core = &mut *self.core;
+                let wake = !std::mem::replace(&mut core.sync_due, true);
                 let written = core.assigned;
                 self.shared.show(core, written).map_err(LogError::OutcomeUnknown)?;
                 self.shared.announce(core);
+                if wake {
+                    self.shared.wake_sync();
+                }
                 if durable {
                     return self.shared.wait_durable(&mut self.core, place);
-                }
-                drop(self.core);
-                if was_clean {
-                    self.shared.wake_sync();
                 }
                 Ok(())
             }

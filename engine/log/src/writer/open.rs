@@ -77,6 +77,12 @@ impl Recovered {
             let fail = |error| LogError::io(format!("syncing {}", folder.display()), error);
             env.fs.sync_dir(&folder).map_err(fail)?;
         }
+        // So may whoever wrote the newest footer: later ones are made only behind a durable one.
+        let segments = self.reader.shared.segments.load_full();
+        if let Some(sealed) = segments.iter().rfind(|segment| segment.summary.is_some()) {
+            let fail = |error| LogError::io(format!("syncing {}", sealed.name), error);
+            sealed.file.sync().map_err(fail)?;
+        }
         if let Some(tail) = &self.tail {
             settle_tail(tail)
                 .map_err(|error| LogError::io(format!("settling {}", tail.segment.name), error))?;
@@ -117,7 +123,7 @@ fn settle_tail(tail: &Tail) -> std::io::Result<()> {
         file.write_at(&piece, at)?;
         at += piece.len() as u64;
     }
-    write_zeros(file, tail.end, tail.rest_end)?;
+    write_zeros(file, tail.end, tail.rest_end).1?;
     file.sync()
 }
 
@@ -166,6 +172,7 @@ impl Settled {
             group: 0,
             leading: false,
             reserving: false,
+            sync_due: false,
             dirty_since: None,
             closed: false,
         };

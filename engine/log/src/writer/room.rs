@@ -90,23 +90,25 @@ impl<P: Publish> Shared<P> {
 
     /// Reserves under the lock; the keeper was too slow, or there is none.
     fn reserve(&self, core: &mut Core<P>, end: u64) -> Result<()> {
-        let target = self.reservation(end);
         let segment = &core.active.segment;
-        match write_zeros(&*segment.file, core.active.reserved, target) {
-            Ok(()) => {
-                core.active.reserved = target;
-                Ok(())
+        let (reserved, written) =
+            write_zeros(&*segment.file, core.active.reserved, self.reservation(end));
+        core.active.reserved = reserved;
+        match written {
+            // On a full disk what there is may be enough for this frame.
+            Err(error) if reserved < end || !is_full(&error) => {
+                Err(self.no_room(format!("reserving space in {}", segment.name), error))
             }
-            Err(error) => Err(self.no_room(format!("reserving space in {}", segment.name), error)),
+            _ => Ok(()),
         }
     }
 
     /// A full disk leaves everything as it was; any other failure trips the latch.
     fn no_room(&self, action: String, error: io::Error) -> LogError {
-        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        if is_full(&error) {
             LogError::DiskFull { action }
         } else {
-            LogError::Failed(self.latch.trip(action, error))
+            LogError::Failed(self.fail(action, error))
         }
     }
 
@@ -120,26 +122,18 @@ impl<P: Publish> Shared<P> {
         }
         core.reserving = true;
         let segment = Arc::clone(&core.active.segment);
-        // Synced here, so that no append's sync has to journal the new length.
-        let done = MutexGuard::unlocked(&mut core, || {
-            if let Err(error) = write_zeros(&*segment.file, reserved, target) {
-                // Of a full disk whoever needs the room next is told.
-                self.no_room(format!("reserving space in {}", segment.name), error);
-                return false;
-            }
-            // A failed sync is never harmless: it may have dropped commits of the same file.
-            let synced = segment.file.sync();
-            synced
-                .map_err(|error| self.latch.trip(format!("syncing {}", segment.name), error))
-                .is_ok()
-        });
+        // Not synced here: a second sync of the file could take the error of a commit's.
+        let (reserved, written) =
+            MutexGuard::unlocked(&mut core, || write_zeros(&*segment.file, reserved, target));
         core.reserving = false;
-        if done {
-            core.active.reserved = target;
-        }
+        core.active.reserved = reserved;
+        let done = written.map_err(|error| {
+            // Of a full disk whoever needs the room next is told.
+            self.no_room(format!("reserving space in {}", segment.name), error)
+        });
         drop(core);
         self.changed.notify_all();
-        true
+        done.is_ok()
     }
 
     /// Ends the active segment and begins the next, with room for a frame of `length`. Nothing is
@@ -149,7 +143,7 @@ impl<P: Publish> Shared<P> {
         if core.durable < core.assigned {
             let segment = &core.active.segment;
             if let Err(error) = segment.file.sync() {
-                let failure = self.latch.trip(format!("syncing {}", segment.name), error);
+                let failure = self.fail(format!("syncing {}", segment.name), error);
                 return Err(LogError::Failed(failure));
             }
             let upto = core.assigned;
@@ -176,9 +170,8 @@ impl<P: Publish> Shared<P> {
             self.no_room(format!("making the segment {name}"), error)
         })?;
         // The name is there now, so there is no way back.
-        segment::sync_folder(&*self.env.fs, &self.root).map_err(|error| {
-            LogError::Failed(self.latch.trip(format!("syncing {LOG_FOLDER}"), error))
-        })?;
+        segment::sync_folder(&*self.env.fs, &self.root)
+            .map_err(|error| LogError::Failed(self.fail(format!("syncing {LOG_FOLDER}"), error)))?;
         Ok(active(segment, reserved))
     }
 
@@ -197,6 +190,10 @@ impl<P: Publish> Shared<P> {
             sync.wake();
         }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// A segment made just now.

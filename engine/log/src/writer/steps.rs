@@ -29,6 +29,10 @@ impl Tasks {
             }
         };
         keeper.wake();
+        // The epoch's own record was appended before there was anyone to wake.
+        if let Some(sync) = &sync {
+            sync.wake();
+        }
         Ok(Self { keeper, sync })
     }
 }
@@ -76,6 +80,7 @@ impl<P: Publish> Step for Syncer<P> {
         let mut core = log.core.lock();
         if core.durable >= core.visible || log.latch.check().is_err() {
             core.dirty_since = None;
+            core.sync_due = false;
             return Next::Idle;
         }
         let now = log.env.clock.steady();
@@ -88,7 +93,7 @@ impl<P: Publish> Step for Syncer<P> {
         let target = core.assigned;
         // A failure trips the latch, which whoever appends next is told.
         log.wait_durable(&mut core, target).ok();
-        if core.durable < core.visible { Next::After(self.interval) } else { Next::Idle }
+        Next::After(self.interval)
     }
 
     fn panicked(&self, message: &str) {
@@ -96,13 +101,9 @@ impl<P: Publish> Step for Syncer<P> {
     }
 }
 
-fn trip<P>(log: &Weak<Shared<P>>, who: &str, message: &str) {
+fn trip<P: Publish>(log: &Weak<Shared<P>>, who: &str, message: &str) {
     if let Some(log) = log.upgrade() {
-        log.latch.trip(format!("{who} panicked"), io::Error::other(message.to_owned()));
-        log.changed.notify_all();
-        log.turns.iter().for_each(|turn| {
-            turn.notify_all();
-        });
+        log.fail(format!("{who} panicked"), io::Error::other(message.to_owned()));
     }
 }
 
