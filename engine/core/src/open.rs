@@ -125,12 +125,17 @@ fn sync_folders(fs: &dyn Fs, root: &Path) -> io::Result<()> {
     for folder in root.ancestors().skip(1) {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         match fs.sync_dir(folder) {
-            // What we may not open was there before us.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            // What we may not open, or cannot change, was there before us.
+            Err(error) if is_foreign(&error) => {}
             synced => synced?,
         }
     }
     Ok(())
+}
+
+fn is_foreign(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported)
 }
 
 /// The index as it was saved. One that cannot be read is as good as none: the log has everything.

@@ -6,7 +6,7 @@ use memchr::memmem::Finder;
 use crate::error::Result;
 use crate::format::checksum;
 use crate::format::cursor::Cursor;
-use crate::format::event::RecordHead;
+use crate::format::event::{Event, RecordHead};
 use crate::format::frame::{
     FIXED_BYTES, FrameFault, FrameHeader, FrameKind, MARKER, MARKER_OFFSET, RECORD_PREFIX_BYTES,
     StreamTable,
@@ -66,8 +66,7 @@ pub(crate) fn read_frame(
     };
     let streams = match header.kind {
         FrameKind::Commit => {
-            let bytes = window.get(offset, header_length as usize);
-            match StreamTable::decode(&bytes.map_err(|error| segment.io(error))?) {
+            match StreamTable::decode(bytes.get(..header_length as usize).unwrap_or_default()) {
                 Some(streams) => Some(streams),
                 None => return Ok(Err(FrameFault::Field("stream table"))),
             }
@@ -75,6 +74,40 @@ pub(crate) fn read_frame(
         FrameKind::Control => None,
     };
     Ok(Ok(Frame { header, offset, streams }))
+}
+
+/// The event in the frame at `offset`, and the frame's end, where it is what nearly all are: the one
+/// at `position`, alone in its commit, whole, in one piece. `None` where a closer look is needed.
+pub(crate) fn read_only_event(
+    window: &mut Window,
+    segment: &Segment,
+    offset: u64,
+    bound: u64,
+    position: Position,
+    history: impl FnOnce(u32) -> Option<u64>,
+) -> Option<(Event, u64)> {
+    let salt = segment.header.salt;
+    let fixed = window.peek(offset, FIXED_BYTES).ok()?;
+    let (header_length, length) = FrameHeader::claimed(fixed).ok()?;
+    let (record, length) = (header_length as usize, length as usize);
+    let end = offset + length as u64;
+    if length > PIECE_BYTES || end > bound {
+        return None;
+    }
+    let frame = window.peek(offset, length).ok()?;
+    let header = FrameHeader::decode(frame, salt, offset).ok()?;
+    let only =
+        header.kind == FrameKind::Commit && header.count == 1 && header.first.position == position;
+    let (name, version) = StreamTable::only(frame.get(..record).filter(|_| only)?)?;
+    let mut prefix = Cursor::new(frame.get(record..)?);
+    let stored = prefix.u32()?;
+    let sum = crc32fast::hash(prefix.left());
+    let whole = sum ^ checksum::mask(salt, offset + record as u64) == stored
+        && prefix.u32()? as usize == prefix.left().len();
+    let frame = window.get(offset, length).ok().filter(|_| whole)?;
+    let record = record + RECORD_PREFIX_BYTES;
+    let history = history(header.epoch);
+    Some((Event::decode_only(frame, record, name, version, &header, history)?, end))
 }
 
 /// A record whose checksum is proven.

@@ -18,12 +18,12 @@ use crate::window::{Stride, Window};
 pub struct EventCursor {
     reader: LogReader,
     stride: Stride,
-    at: Option<Place>,
+    at: Option<Spot>,
 }
 
 /// Where the cursor stands.
 #[derive(Debug)]
-struct Place {
+struct Spot {
     segment: Arc<Segment>,
     last: Option<Position>,
     window: Window,
@@ -123,9 +123,9 @@ impl EventCursor {
 fn place<'a>(
     reader: &LogReader,
     stride: Stride,
-    at: &'a mut Option<Place>,
+    at: &'a mut Option<Spot>,
     position: Position,
-) -> Result<&'a mut Place> {
+) -> Result<&'a mut Spot> {
     let here = at.as_ref().is_some_and(|place| {
         place.segment.header.first.position < position
             && place.last.is_some_and(|last| position <= last)
@@ -137,7 +137,7 @@ fn place<'a>(
             _ => {
                 let window = Window::new(Arc::clone(&segment.file), stride);
                 let bound = segment.frames_bound();
-                *at = Some(Place { segment, last, window, bound, frame: None, history: (0, None) });
+                *at = Some(Spot { segment, last, window, bound, frame: None, history: (0, None) });
             }
         }
     }

@@ -69,10 +69,13 @@ impl LogReader {
         self.shared.visible.store(visible.get(), Ordering::Release);
     }
 
-    pub(crate) fn push_segment(&self, segment: Arc<Segment>) {
-        let mut segments = self.shared.segments.load().as_ref().clone();
-        segments.push(segment);
-        self.shared.segments.store(Arc::new(segments));
+    pub(crate) fn push_segment(&self, segment: &Arc<Segment>) {
+        // Beside the step that puts sealed segments in their places.
+        self.shared.segments.rcu(|segments| {
+            let mut segments = segments.as_ref().clone();
+            segments.push(Arc::clone(segment));
+            segments
+        });
     }
 
     /// Puts the sealed form of a segment in its place; who still reads the other goes on.

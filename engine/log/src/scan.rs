@@ -7,7 +7,7 @@ use annals_types::Position;
 use crate::Damage;
 use crate::error::{LogError, Result};
 use crate::format::event::Event;
-use crate::frames::{Frame, FrameRecord, FrameRecords, find_frame, read_frame};
+use crate::frames::{Frame, FrameRecord, FrameRecords, find_frame, read_frame, read_only_event};
 use crate::lookup::EventCursor;
 use crate::reader::LogReader;
 use crate::segment::{FRAMES_START, LOG_FOLDER, Segment};
@@ -58,6 +58,10 @@ impl Scan {
                 continue;
             }
             let Some(records) = &mut spot.records else {
+                if let Some(event) = spot.only_event(&self.reader, self.next) {
+                    self.next = self.next.plus(1);
+                    return Ok(Some(event));
+                }
                 match read_frame(&mut spot.window, &spot.segment, spot.offset, spot.bound)? {
                     Ok(frame) => {
                         if let Some(lost) = spot.enter(frame, &mut self.next, self.to) {
@@ -76,13 +80,11 @@ impl Scan {
                     }
                     self.next = position.plus(1);
                     let header = &records.frame.header;
-                    if spot.history.0 != header.epoch {
-                        spot.history = (header.epoch, self.reader.history(header.epoch));
-                    }
+                    let history = history(&mut spot.history, &self.reader, header.epoch);
                     let back = record.offset - records.frame.offset;
                     let bytes = record.payload.len() as u64;
                     let event = records.frame.streams.as_ref().and_then(|streams| {
-                        Event::decode(record.payload, back, header, streams, spot.history.1)
+                        Event::decode(record.payload, back, header, streams, history)
                     });
                     let what = "the event's fields contradict each other";
                     return event.map(Some).ok_or_else(|| {
@@ -165,7 +167,24 @@ impl Scan {
     }
 }
 
+/// What goes into derived ids; looked up when the epoch changes.
+fn history(last: &mut (u32, Option<u64>), reader: &LogReader, epoch: u32) -> Option<u64> {
+    if last.0 != epoch {
+        *last = (epoch, reader.history(epoch));
+    }
+    last.1
+}
+
 impl Spot {
+    /// The event at `position`, where it is alone in the frame at which the scan stands.
+    fn only_event(&mut self, reader: &LogReader, position: Position) -> Option<Event> {
+        let Self { segment, window, bound, offset, history: last, .. } = self;
+        let history = |epoch| history(last, reader, epoch);
+        let (event, end) = read_only_event(window, segment, *offset, *bound, position, history)?;
+        *offset = end;
+        Some(event)
+    }
+
     /// Where the event at `position` stands; where it is damaged, a place before it.
     fn find(reader: &LogReader, position: Position) -> Result<Self> {
         let mut cursor = EventCursor::with_stride(reader.clone(), Stride::RANDOM);

@@ -45,7 +45,14 @@ impl StatePage {
     ) -> io::Result<Self> {
         let path = root.join(STATE_FILE);
         let file = match fs.open(&path, Access::ReadWrite) {
-            Ok(file) if file.len()? == STATE_BYTES as u64 => file,
+            Ok(file) if file.len()? == STATE_BYTES as u64 => {
+                // Written again, so that no copy of the file shares the page with it: slots are
+                // stored through a map, and that must need no room.
+                let mut page = [0; STATE_BYTES];
+                file.read_exact_at(&mut page, 0)?;
+                file.write_at(&page, 0)?;
+                file
+            }
             Ok(_) => {
                 // Cut short or grown by another hand.
                 fs.remove(&path)?;

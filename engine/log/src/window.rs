@@ -43,17 +43,20 @@ impl Window {
     }
 
     /// The `length` bytes at `offset`, or those that are there before the file ends.
+    #[inline]
     pub(crate) fn peek(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
         let range = self.range(offset, length)?;
         Ok(self.bytes.get(range).unwrap_or_default())
     }
 
     /// As [`Window::peek`]; what is handed out stays valid when the window moves on.
+    #[inline]
     pub(crate) fn get(&mut self, offset: u64, length: usize) -> io::Result<Bytes> {
         let range = self.range(offset, length)?;
         Ok(self.bytes.slice(range))
     }
 
+    #[inline]
     fn range(&mut self, offset: u64, length: usize) -> io::Result<Range<usize>> {
         if let Some(range) = self.held(offset, length) {
             return Ok(range);
@@ -64,6 +67,7 @@ impl Window {
         Ok(start..start.saturating_add(length).min(self.bytes.len()))
     }
 
+    #[inline]
     fn held(&self, offset: u64, length: usize) -> Option<Range<usize>> {
         let start = usize::try_from(offset.checked_sub(self.base)?).ok()?;
         let end = start.checked_add(length)?;

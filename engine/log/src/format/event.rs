@@ -1,6 +1,7 @@
 //! An event in the log and in the hands of a reader: one piece of bytes with parsed offsets.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use annals_types::{
     Bytes, ContentKind, Epoch, EventId, NewEvent, OccurredAt, Position, Timestamp, Version,
@@ -88,6 +89,14 @@ impl Span {
     }
 }
 
+/// Where an event's stream name is.
+#[derive(Clone, Debug)]
+enum StreamName {
+    /// In the event's own bytes.
+    Within(Span),
+    Shared(Arc<str>),
+}
+
 /// An event as the store gives it back.
 ///
 /// It owns its bytes together with the events read in the same piece (64 to 256 KiB as a rule), so
@@ -99,8 +108,9 @@ pub struct Event {
     recorded_at: Timestamp,
     epoch: u32,
     history: u64,
-    stream: Bytes,
-    record: Bytes,
+    stream: StreamName,
+    /// The record, and what lies in front of it where the name does.
+    bytes: Bytes,
     content: u32,
     kind: ContentKind,
     schema: u32,
@@ -140,19 +150,49 @@ impl Event {
         streams: &StreamTable,
         history: Option<u64>,
     ) -> Option<Self> {
-        let mut cursor = Cursor::new(&record);
+        Self::parse(record, 0, back, header, history, |cursor, index| {
+            let (stream, version) = if streams.is_single() {
+                (streams.get(0)?, u64::from(index))
+            } else {
+                (streams.get(cursor.varint_usize()?)?, cursor.varint()?)
+            };
+            let name = StreamName::Shared(Arc::clone(&stream.name));
+            Some((name, stream.first_version.plus(version)))
+        })
+    }
+
+    /// Decodes the only event of the commit in `frame`, whose header is this and whose record begins
+    /// at `record`; the name lies at `name` in the frame.
+    pub(crate) fn decode_only(
+        frame: Bytes,
+        record: usize,
+        name: Range<usize>,
+        version: Version,
+        header: &FrameHeader,
+        history: Option<u64>,
+    ) -> Option<Self> {
+        let (start, end) = (u32::try_from(name.start).ok()?, u32::try_from(name.end).ok()?);
+        let back = u64::from(header.header_length);
+        Self::parse(frame, record, back, header, history, |_, _| {
+            Some((StreamName::Within(Span { start, end }), version))
+        })
+    }
+
+    fn parse(
+        bytes: Bytes,
+        record: usize,
+        back: u64,
+        header: &FrameHeader,
+        history: Option<u64>,
+        stream: impl FnOnce(&mut Cursor<'_>, u32) -> Option<(StreamName, Version)>,
+    ) -> Option<Self> {
+        let mut cursor = Cursor::new(bytes.get(record..)?);
         let head = RecordHead::decode(&mut cursor)?;
         if head.back != back || head.index >= header.count {
             return None;
         }
-        let (stream, version) = if streams.is_single() {
-            let stream = streams.get(0)?;
-            (stream, stream.first_version.plus(u64::from(head.index)))
-        } else {
-            let stream = streams.get(cursor.varint_usize()?)?;
-            (stream, stream.first_version.plus(cursor.varint()?))
-        };
-        let total = record.len();
+        let (stream, version) = stream(&mut cursor, head.index)?;
+        let total = bytes.len();
         let span = |cursor: &Cursor<'_>, length: usize| -> Option<Span> {
             let end = u32::try_from(total - cursor.left().len()).ok()?;
             Some(Span { start: end.checked_sub(u32::try_from(length).ok()?)?, end })
@@ -203,7 +243,7 @@ impl Event {
             recorded_at: header.recorded_at,
             epoch: header.epoch,
             history,
-            stream: stream.name.clone(),
+            stream,
             content,
             kind,
             schema,
@@ -213,7 +253,7 @@ impl Event {
             tags,
             metadata,
             data,
-            record,
+            bytes,
         })
     }
 
@@ -232,7 +272,10 @@ impl Event {
     /// The stream's name.
     #[must_use]
     pub fn stream(&self) -> &str {
-        text(&self.stream)
+        match &self.stream {
+            StreamName::Within(span) => text(self.slice(*span)),
+            StreamName::Shared(name) => name,
+        }
     }
 
     /// The store's stamp, the same for all events of a commit; never goes backwards.
@@ -287,7 +330,7 @@ impl Event {
     /// The data as bytes that outlive the event without a copy.
     #[must_use]
     pub fn data_bytes(&self) -> Bytes {
-        self.record.slice(self.data.range())
+        self.bytes.slice(self.data.range())
     }
 
     /// The metadata; empty where there is none.
@@ -325,7 +368,7 @@ impl Event {
             return None;
         }
         let ids = (self.flags & IDS).count_ones() as usize * ID_BYTES;
-        let mut cursor = Cursor::new(self.record.get(self.ids as usize + ids..)?);
+        let mut cursor = Cursor::new(self.bytes.get(self.ids as usize + ids..)?);
         decode_occurred_at(&mut cursor)
     }
 
@@ -336,17 +379,17 @@ impl Event {
         }
         let before = ID_FLAGS.iter().take_while(|&&other| other != flag);
         let before = before.filter(|&&other| self.flags & other != 0).count();
-        let mut cursor = Cursor::new(self.record.get(self.ids as usize + before * ID_BYTES..)?);
+        let mut cursor = Cursor::new(self.bytes.get(self.ids as usize + before * ID_BYTES..)?);
         cursor.array().map(EventId::from_bytes)
     }
 
     /// The bytes that the content chain hashes.
     pub(crate) fn content_bytes(&self) -> &[u8] {
-        self.record.get(self.content as usize..).unwrap_or_default()
+        self.bytes.get(self.content as usize..).unwrap_or_default()
     }
 
     fn slice(&self, span: Span) -> &[u8] {
-        self.record.get(span.range()).unwrap_or_default()
+        self.bytes.get(span.range()).unwrap_or_default()
     }
 }
 

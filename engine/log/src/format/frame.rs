@@ -1,7 +1,10 @@
 //! A frame: one commit or one control record. Its header has a checksum of its own; the records
 //! behind it have one each, and the header has the digest of those.
 
-use annals_types::{Bytes, Place, Position, Timestamp, Version};
+use std::ops::Range;
+use std::sync::Arc;
+
+use annals_types::{Place, Position, Timestamp, Version};
 
 use super::checksum;
 use super::cursor::Cursor;
@@ -229,8 +232,7 @@ impl FrameHeader {
 /// One stream of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StreamRef {
-    /// The name, valid UTF-8.
-    pub(crate) name: Bytes,
+    pub(crate) name: Arc<str>,
     /// The version of its first event in this commit.
     pub(crate) first_version: Version,
 }
@@ -250,22 +252,32 @@ impl StreamTable {
         }
     }
 
+    /// Where in a header the name of its only stream lies, and the stream's first version; `None`
+    /// where there are several, or the table is not as it should be.
+    pub(crate) fn only(header: &[u8]) -> Option<(Range<usize>, Version)> {
+        let mut cursor = Cursor::new(header.get(FIXED_BYTES..)?);
+        let one = cursor.varint()? == 1;
+        let first_version = Version::new(cursor.u64()?);
+        let length = usize::from(cursor.u16()?);
+        let name = cursor.left();
+        std::str::from_utf8(name).ok()?;
+        let sane = one && length > 0 && name.len() == length && first_version > Version::NONE;
+        sane.then_some((header.len() - length..header.len(), first_version))
+    }
+
     pub(crate) fn is_single(&self) -> bool {
         self.others.is_empty()
     }
 
     /// Decodes the table from `header`, a whole header whose checksum is right.
-    pub(crate) fn decode(header: &Bytes) -> Option<Self> {
+    pub(crate) fn decode(header: &[u8]) -> Option<Self> {
         let mut cursor = Cursor::new(header.get(FIXED_BYTES..)?);
         let count = cursor.varint_usize()?;
         let mut next = || {
             let first_version = Version::new(cursor.u64()?);
             let length = cursor.u16()?;
-            let name = cursor.take(usize::from(length))?;
-            std::str::from_utf8(name).ok()?;
-            let end = header.len() - cursor.left().len();
-            let name = header.slice(end - name.len()..end);
-            let sane = first_version > Version::NONE && !name.is_empty();
+            let name = Arc::from(std::str::from_utf8(cursor.take(usize::from(length))?).ok()?);
+            let sane = first_version > Version::NONE && length > 0;
             sane.then_some(StreamRef { name, first_version })
         };
         let first = next()?;

@@ -169,18 +169,16 @@ impl<P: Publish> Log<P> {
     /// # Errors
     /// [`LogError::Failed`] or [`LogError::OutcomeUnknown`] where the write path failed.
     pub fn sync(&self) -> Result<Position> {
-        Ok(self.sync_place()?.position)
-    }
-
-    /// Like [`Log::sync`], giving the place up to which the log is durable.
-    ///
-    /// # Errors
-    /// As [`Log::sync`].
-    pub fn sync_place(&self) -> Result<Place> {
         let mut core = self.shared.core.lock();
         let target = core.assigned;
         self.shared.wait_durable(&mut core, target)?;
-        Ok(core.durable)
+        Ok(core.durable.position)
+    }
+
+    /// The place up to which everything is durable.
+    #[must_use]
+    pub fn durable(&self) -> Place {
+        self.shared.core.lock().durable
     }
 
     /// Makes everything durable, stops the background steps and takes no more appends.

@@ -87,11 +87,16 @@ impl Recovered {
             settle_tail(tail)
                 .map_err(|error| LogError::io(format!("settling {}", tail.segment.name), error))?;
         }
+        if let Some(tail) = &self.tail {
+            own_last_page(tail)
+                .map_err(|error| LogError::io(format!("settling {}", tail.segment.name), error))?;
+        }
         let active = self.tail.map(|tail| Active {
             segment: tail.segment,
             offsets: tail.offsets,
             tail: tail.end,
-            reserved: tail.reserved,
+            // What lies behind is zeroed anew before it is used: a copied file may have holes there.
+            reserved: tail.end.next_multiple_of(PAGE_BYTES).min(tail.reserved),
         });
         Ok(Settled {
             env: env.clone(),
@@ -104,6 +109,15 @@ impl Recovered {
             sequence: self.inventory.state.map_or(0, |state| state.sequence),
         })
     }
+}
+
+/// Writes the page again in which the next frame begins: appends go through a map, and where a page
+/// is shared with a copy of the file, the first store to it would need room.
+fn own_last_page(tail: &Tail) -> std::io::Result<()> {
+    let start = tail.end - tail.end % PAGE_BYTES;
+    let mut page = vec![0; usize::try_from(tail.end - start).unwrap_or_default()];
+    tail.segment.file.read_exact_at(&mut page, start)?;
+    tail.segment.file.write_at(&page, start)
 }
 
 /// After this the file holds, durably, the frames that count and zeros behind them.
@@ -226,6 +240,6 @@ fn first_active(env: &Env, root: &Path, reader: &LogReader, last: Place) -> Resu
     let segment = segment::create(&*env.fs, root, header, FIRST_RESERVE_BYTES).map_err(fail)?;
     segment::sync_folder(&*env.fs, root).map_err(fail)?;
     let active = active(segment, FIRST_RESERVE_BYTES);
-    reader.push_segment(Arc::clone(&active.segment));
+    reader.push_segment(&active.segment);
     Ok(active)
 }

@@ -157,14 +157,19 @@ impl<P: Publish> Shared<P> {
             epoch: core.recorded_epoch,
         };
         core.active = self.new_segment(header, length)?;
-        self.reader.push_segment(Arc::clone(&core.active.segment));
+        self.reader.push_segment(&core.active.segment);
         self.wake_keeper();
         Ok(())
     }
 
     fn new_segment(&self, header: SegmentHeader, length: u64) -> Result<Active> {
-        let reserved = self.reservation(FRAMES_START + length);
-        let made = segment::create(&*self.env.fs, &self.root, header, reserved);
+        let least = (FRAMES_START + length).next_multiple_of(PAGE_BYTES);
+        let mut reserved = self.reservation(FRAMES_START + length);
+        let mut made = segment::create(&*self.env.fs, &self.root, header, reserved);
+        if made.as_ref().is_err_and(is_full) {
+            reserved = least;
+            made = segment::create(&*self.env.fs, &self.root, header, reserved);
+        }
         let segment = made.map_err(|error| {
             let name = segment::file_name(header.first, header.generation);
             self.no_room(format!("making the segment {name}"), error)

@@ -85,7 +85,7 @@ impl<P: Publish> Step for Syncer<P> {
         }
         let now = log.env.clock.steady();
         let since = *core.dirty_since.get_or_insert(now);
-        let due = since + self.interval;
+        let due = since.saturating_add(self.interval);
         if now < due {
             return Next::After(due - now);
         }
