@@ -172,6 +172,26 @@ fn a_bit_in_an_events_data_costs_that_event_only() {
     assert!(tried * 2 > sample.model.head().get(), "only {tried} events were found in the files");
 }
 
+/// The index is then made from what is left: it must not hide that something is missing.
+#[test]
+fn a_bit_in_an_events_data_without_an_index() {
+    let sample = Sample::new(2, 18);
+    let index = sample.folder.files().into_iter().filter(|path| path.starts_with("index"));
+    index.for_each(|path| sample.folder.remove(&path));
+    let mut tried = 0;
+    for event in sample.model.events(Position::MAX) {
+        let Some((path, offset, length)) = sample.find_data(event.position) else { continue };
+        let folder = sample.folder.copy();
+        folder.change(&path, |bytes| bytes[offset + length / 2] ^= 4);
+        let finding = examined(&folder, &sample)
+            .unwrap_or_else(|error| panic!("event {} damaged: {error}", event.position));
+        let lost: Vec<Position> = finding.lost.iter().copied().collect();
+        assert_eq!(lost, [event.position]);
+        tried += 1;
+    }
+    assert!(tried * 2 > sample.model.head().get(), "only {tried} events were found in the files");
+}
+
 #[test]
 fn every_length_of_every_file() {
     let sample = Sample::new(1, 3);

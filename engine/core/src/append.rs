@@ -3,7 +3,7 @@
 use std::io;
 
 use annals_index::Index;
-use annals_log::{Draft, LogError, LogGuard};
+use annals_log::{Damage, Draft, LogError, LogGuard};
 use annals_types::{
     Epoch, EventId, ExpectedVersion, Invalid, NewEvent, Position, Timestamp, Version, limits,
 };
@@ -157,7 +157,7 @@ fn conflict(stream: &str, expected: ExpectedVersion, actual: Version) -> Error {
 impl From<LogError> for Error {
     fn from(error: LogError) -> Self {
         let kind = match &error {
-            LogError::Damaged(damage) => ErrorKind::Damaged(damage.clone()),
+            LogError::Damaged(damage) => ErrorKind::Damaged(Damage::clone(damage)),
             LogError::Unsupported { .. } => ErrorKind::Unsupported,
             LogError::DiskFull { .. } => ErrorKind::DiskFull,
             LogError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {

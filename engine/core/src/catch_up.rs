@@ -9,6 +9,19 @@ use crate::error::{Error, ErrorKind, Result};
 /// Events between two reports of progress.
 const PROGRESS_EVENTS: u64 = 10_000;
 
+/// Events that cannot be read have their place in their stream all the same, where it is known: who
+/// reads the stream then meets the damage instead of a shorter stream.
+fn apply_lost(index: &dyn Index, damage: &Damage) {
+    if let (Some((first, last)), Some((stream, version))) = (damage.positions, &damage.stream) {
+        index.apply(&mut (0..=last.get() - first.get()).map(|n| Entry {
+            position: first.plus(n),
+            stream,
+            version: version.plus(n),
+            id: None,
+        }));
+    }
+}
+
 /// Applies all events behind what the index covers, up to `head`. Damage ends it, unless
 /// `over_damage` takes note of it.
 pub(crate) fn catch_up(
@@ -24,7 +37,8 @@ pub(crate) fn catch_up(
         let event = match (event, &mut over_damage) {
             (Ok(event), _) => event,
             (Err(LogError::Damaged(damage)), Some(noted)) => {
-                noted.push(damage);
+                apply_lost(index, &damage);
+                noted.push(*damage);
                 continue;
             }
             (Err(error), _) => return Err(error.into()),

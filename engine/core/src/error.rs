@@ -8,12 +8,18 @@ use annals_types::{EventId, ExpectedVersion, Invalid, Position, Version};
 
 use crate::Damage;
 
-/// Any failure of the store. Cheap to clone, so that one failed sync can be told to all who wait.
+/// Any failure of the store. One pointer, cheap to clone, so that one failed sync can be told to all
+/// who wait.
 #[derive(Clone, Debug)]
 pub struct Error {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     kind: ErrorKind,
-    message: Arc<str>,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 /// A result of the store.
@@ -63,28 +69,29 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<Arc<str>>) -> Self {
-        Self { kind, message: message.into(), source: None }
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { inner: Arc::new(Inner { kind, message: message.into(), source: None }) }
     }
 
     pub(crate) fn with_source(
         kind: ErrorKind,
-        message: impl Into<Arc<str>>,
+        message: impl Into<String>,
         source: impl StdError + Send + Sync + 'static,
     ) -> Self {
-        Self { kind, message: message.into(), source: Some(Arc::new(source)) }
+        let source: Option<Box<dyn StdError + Send + Sync>> = Some(Box::new(source));
+        Self { inner: Arc::new(Inner { kind, message: message.into(), source }) }
     }
 
     /// What kind of failure it is.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
-        &self.kind
+        &self.inner.kind
     }
 
     /// The actual version, where the error is a conflict.
     #[must_use]
     pub fn conflict(&self) -> Option<Version> {
-        match self.kind {
+        match self.inner.kind {
             ErrorKind::Conflict { actual, .. } => Some(actual),
             _ => None,
         }
@@ -93,7 +100,7 @@ impl Error {
     /// The damage, where the error is about damaged bytes.
     #[must_use]
     pub fn damage(&self) -> Option<&Damage> {
-        match &self.kind {
+        match &self.inner.kind {
             ErrorKind::Damaged(damage) => Some(damage),
             _ => None,
         }
@@ -102,13 +109,13 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.inner.message)
     }
 }
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        self.inner.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
 

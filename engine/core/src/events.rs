@@ -40,26 +40,43 @@ impl Iterator for Events {
     type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Result<Event>> {
-        let next = loop {
+        let error = loop {
             match &mut self.state {
                 // Before the limit is looked at: a wrong argument is told of in any case.
                 State::Start(read) => match start(read) {
                     Ok(state) => self.state = state,
-                    Err(error) => break Some(Err(error)),
+                    Err(error) => break error,
                 },
                 _ if self.left == 0 => return None,
-                State::Forward(scan) => break scan.next().map(|event| event.map_err(Error::from)),
-                State::Backward(scan) => break scan.next().map(|event| event.map_err(Error::from)),
-                State::Stream(events) => break events.next(),
+                // An event goes straight out: each hand it passes through costs a copy.
+                State::Forward(scan) => match scan.next()? {
+                    Ok(event) => {
+                        self.left -= 1;
+                        return Some(Ok(event));
+                    }
+                    Err(error) => break Error::from(error),
+                },
+                State::Backward(scan) => match scan.next()? {
+                    Ok(event) => {
+                        self.left -= 1;
+                        return Some(Ok(event));
+                    }
+                    Err(error) => break Error::from(error),
+                },
+                State::Stream(events) => match events.next()? {
+                    Ok(event) => {
+                        self.left -= 1;
+                        return Some(Ok(event));
+                    }
+                    Err(error) => break error,
+                },
                 State::Ended => return None,
             }
         };
-        match &next {
-            Some(Ok(_)) => self.left -= 1,
-            Some(Err(error)) if error.damage().is_some() => {}
-            _ => self.state = State::Ended,
+        if error.damage().is_none() {
+            self.state = State::Ended;
         }
-        next
+        Some(Err(error))
     }
 }
 
@@ -212,6 +229,7 @@ impl StreamEvents {
             offset: 0,
             bytes: 0,
             positions: None,
+            stream: None,
             what: format!(
                 "versions {low} to {high} of the stream {} are not readable",
                 self.stream

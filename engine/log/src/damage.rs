@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use annals_types::Position;
+use annals_types::{Position, Version};
 
 /// A place in the log whose bytes are not what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,9 @@ pub struct Damage {
     /// The first and last event that cannot be read; `None` where no event is concerned, or where
     /// it cannot be known.
     pub positions: Option<(Position, Position)>,
+    /// The stream of the events that cannot be read and the version of the first, where the header
+    /// of their commit still tells and they are all of one stream.
+    pub stream: Option<(String, Version)>,
     /// What is wrong, in words.
     pub what: String,
 }
@@ -30,6 +33,10 @@ impl fmt::Display for Damage {
         match self.positions {
             Some((first, last)) if first == last => write!(f, "; event {first} is not readable"),
             Some((first, last)) => write!(f, "; events {first} to {last} are not readable"),
+            None => Ok(()),
+        }?;
+        match &self.stream {
+            Some((stream, version)) => write!(f, " (stream {stream}, from version {version})"),
             None => Ok(()),
         }
     }

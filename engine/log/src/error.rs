@@ -22,7 +22,7 @@ pub enum LogError {
     },
     /// Bytes are not what was written.
     #[error("{0}")]
-    Damaged(Damage),
+    Damaged(Box<Damage>),
     /// The log has something that this build does not read: another version wrote it.
     #[error(
         "{segment} has {what}; this build reads storage format {}.{}: use the version that wrote it",
@@ -53,6 +53,10 @@ pub enum LogError {
 }
 
 impl LogError {
+    pub(crate) fn damaged(damage: Damage) -> Self {
+        Self::Damaged(Box::new(damage))
+    }
+
     pub(crate) fn io(action: impl Into<String>, source: io::Error) -> Self {
         Self::Io { action: action.into(), source: Arc::new(source) }
     }

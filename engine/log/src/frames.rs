@@ -1,6 +1,6 @@
 //! Reading frames and their records out of a segment, over damage where there is some.
 
-use annals_types::{Bytes, Place, Position};
+use annals_types::{Bytes, Place, Position, Version};
 use memchr::memmem::Finder;
 
 use crate::error::Result;
@@ -34,6 +34,13 @@ impl Frame {
 
     fn records_start(&self) -> u64 {
         self.offset + u64::from(self.header.header_length)
+    }
+
+    /// The stream of the event number `index` and its version, where the commit has only one.
+    pub(crate) fn stream_at(&self, index: u32) -> Option<(String, Version)> {
+        let streams = self.streams.as_ref().filter(|streams| streams.is_single())?;
+        let only = streams.get(0)?;
+        Some((only.name.to_string(), only.first_version.plus(u64::from(index))))
     }
 
     /// The position of the event number `index` of a commit.
@@ -76,38 +83,44 @@ pub(crate) fn read_frame(
     Ok(Ok(Frame { header, offset, streams }))
 }
 
-/// The event in the frame at `offset`, and the frame's end, where it is what nearly all are: the one
-/// at `position`, alone in its commit, whole, in one piece. `None` where a closer look is needed.
+/// The event in the frame at `offset`, where it is what nearly all are: the one at `position`, alone
+/// in its commit, whole, in one piece; `offset` moves behind it. `None` where a closer look is
+/// needed.
 pub(crate) fn read_only_event(
     window: &mut Window,
     segment: &Segment,
-    offset: u64,
+    offset: &mut u64,
     bound: u64,
     position: Position,
     history: impl FnOnce(u32) -> Option<u64>,
-) -> Option<(Event, u64)> {
+) -> Option<Event> {
     let salt = segment.header.salt;
-    let fixed = window.peek(offset, FIXED_BYTES).ok()?;
+    let at = *offset;
+    let fixed = window.peek(at, FIXED_BYTES).ok()?;
     let (header_length, length) = FrameHeader::claimed(fixed).ok()?;
     let (record, length) = (header_length as usize, length as usize);
-    let end = offset + length as u64;
+    let end = at + length as u64;
     if length > PIECE_BYTES || end > bound {
         return None;
     }
-    let frame = window.peek(offset, length).ok()?;
-    let header = FrameHeader::decode(frame, salt, offset).ok()?;
+    let frame = window.peek(at, length).ok()?;
+    let header = FrameHeader::decode(frame, salt, at).ok()?;
     let only =
         header.kind == FrameKind::Commit && header.count == 1 && header.first.position == position;
     let (name, version) = StreamTable::only(frame.get(..record).filter(|_| only)?)?;
     let mut prefix = Cursor::new(frame.get(record..)?);
     let stored = prefix.u32()?;
     let sum = crc32fast::hash(prefix.left());
-    let whole = sum ^ checksum::mask(salt, offset + record as u64) == stored
+    let whole = sum ^ checksum::mask(salt, at + record as u64) == stored
         && prefix.u32()? as usize == prefix.left().len();
-    let frame = window.get(offset, length).ok().filter(|_| whole)?;
+    let frame = window.get(at, length).ok().filter(|_| whole)?;
     let record = record + RECORD_PREFIX_BYTES;
     let history = history(header.epoch);
-    Some((Event::decode_only(frame, record, name, version, &header, history)?, end))
+    let event = Event::decode_only(frame, record, name, version, &header, history);
+    if event.is_some() {
+        *offset = end;
+    }
+    event
 }
 
 /// A record whose checksum is proven.
@@ -209,9 +222,14 @@ impl FrameRecords {
         }))
     }
 
+    /// Whether all records were read.
+    pub(crate) fn is_done(&self) -> bool {
+        self.index >= self.frame.header.count
+    }
+
     /// Whether all records were read and nothing is left of the frame.
     pub(crate) fn is_at_end(&self) -> bool {
-        self.index >= self.frame.header.count && self.offset == self.frame.end()
+        self.is_done() && self.offset == self.frame.end()
     }
 
     /// The record at `offset` with its number, where it is whole and says that it lies there.

@@ -145,11 +145,12 @@ fn place<'a>(
 }
 
 fn nowhere(position: Position) -> LogError {
-    LogError::Damaged(crate::Damage {
+    LogError::damaged(crate::Damage {
         segment: crate::segment::LOG_FOLDER.to_owned(),
         offset: 0,
         bytes: 0,
         positions: Some((position, position)),
+        stream: None,
         what: "no segment holds the event".to_owned(),
     })
 }
@@ -161,5 +162,5 @@ pub(crate) fn lost(
     position: Position,
     what: &str,
 ) -> LogError {
-    LogError::Damaged(segment.damage(offset, bytes, Some((position, position)), what))
+    LogError::damaged(segment.damage(offset, bytes, Some((position, position)), what))
 }

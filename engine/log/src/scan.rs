@@ -58,10 +58,6 @@ impl Scan {
                 continue;
             }
             let Some(records) = &mut spot.records else {
-                if let Some(event) = spot.only_event(&self.reader, self.next) {
-                    self.next = self.next.plus(1);
-                    return Ok(Some(event));
-                }
                 match read_frame(&mut spot.window, &spot.segment, spot.offset, spot.bound)? {
                     Ok(frame) => {
                         if let Some(lost) = spot.enter(frame, &mut self.next, self.to) {
@@ -89,7 +85,7 @@ impl Scan {
                     let what = "the event's fields contradict each other";
                     return event.map(Some).ok_or_else(|| {
                         let positions = Some((position, position));
-                        LogError::Damaged(spot.segment.damage(
+                        LogError::damaged(spot.segment.damage(
                             record.offset,
                             bytes,
                             positions,
@@ -98,16 +94,20 @@ impl Scan {
                     });
                 }
                 Some(FrameRecord::Lost { first, last, offset, bytes }) => {
+                    let lost = first;
                     let (first, last) =
                         (records.frame.position(first), records.frame.position(last));
                     let wanted = (first.max(self.next), last.min(self.to));
                     if last < self.next {
                         continue;
                     }
+                    let before = wanted.0.get() - first.get();
+                    let before = u32::try_from(before).unwrap_or_default();
                     self.next = last.plus(1);
                     let what = "the checksum is wrong";
-                    let damage = spot.segment.damage(offset, bytes, Some(wanted), what);
-                    return Err(LogError::Damaged(damage));
+                    let mut damage = spot.segment.damage(offset, bytes, Some(wanted), what);
+                    damage.stream = records.frame.stream_at(lost + before);
+                    return Err(LogError::damaged(damage));
                 }
                 None => spot.records = None,
             }
@@ -125,11 +125,12 @@ impl Scan {
         let last = first.minus(1).min(self.to);
         let lost = (self.next, last);
         self.next = last.plus(1);
-        Err(LogError::Damaged(Damage {
+        Err(LogError::damaged(Damage {
             segment: LOG_FOLDER.to_owned(),
             offset: 0,
             bytes: 0,
             positions: Some(lost),
+            stream: None,
             what: "a segment is missing".to_owned(),
         }))
     }
@@ -163,7 +164,7 @@ impl Scan {
         spot.offset = offset;
         self.next = self.next.max(next);
         let damage = spot.segment.damage(from, bytes, positions, "no whole frame begins here");
-        Err(LogError::Damaged(damage))
+        Err(LogError::damaged(damage))
     }
 }
 
@@ -178,11 +179,14 @@ fn history(last: &mut (u32, Option<u64>), reader: &LogReader, epoch: u32) -> Opt
 impl Spot {
     /// The event at `position`, where it is alone in the frame at which the scan stands.
     fn only_event(&mut self, reader: &LogReader, position: Position) -> Option<Event> {
+        let busy = self.records.as_ref().is_some_and(|records| !records.is_done());
+        if busy || self.last.is_some_and(|last| position > last) {
+            return None;
+        }
+        self.records = None;
         let Self { segment, window, bound, offset, history: last, .. } = self;
         let history = |epoch| history(last, reader, epoch);
-        let (event, end) = read_only_event(window, segment, *offset, *bound, position, history)?;
-        *offset = end;
-        Some(event)
+        read_only_event(window, segment, offset, *bound, position, history)
     }
 
     /// Where the event at `position` stands; where it is damaged, a place before it.
@@ -219,7 +223,7 @@ impl Spot {
         let lost = (first > *next).then(|| {
             let positions = Some((*next, first.minus(1).min(to)));
             let what = "the events before this frame are missing";
-            LogError::Damaged(self.segment.damage(start, 0, positions, what))
+            LogError::damaged(self.segment.damage(start, 0, positions, what))
         });
         *next = (*next).max(first);
         self.records = Some(FrameRecords::new(frame));
@@ -231,6 +235,13 @@ impl Iterator for Scan {
     type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Result<Event>> {
+        if self.next <= self.to
+            && let Some(spot) = &mut self.at
+            && let Some(event) = spot.only_event(&self.reader, self.next)
+        {
+            self.next = self.next.plus(1);
+            return Some(Ok(event));
+        }
         let step = self.step();
         if !matches!(step, Ok(_) | Err(LogError::Damaged(_))) {
             self.next = Position::MAX;

@@ -77,7 +77,7 @@ pub(crate) fn seal(
     let mut walk = Walk::new(Arc::clone(segment));
     let mut contents = Contents::default();
     while walk.last.next() < next {
-        let damaged = |damage| Err(LogError::Damaged(damage));
+        let damaged = |damage| Err(LogError::damaged(damage));
         let Some(frame) = walk.frame()? else {
             let what = "no whole frame begins here";
             return damaged(segment.damage(walk.offset, 0, None, what));

@@ -100,6 +100,7 @@ pub(crate) fn open(
         offset: offset as u64,
         bytes: bytes as u64,
         positions: None,
+        stream: None,
         what: what.to_owned(),
     };
     let stray = HEADER_OFFSETS.iter().find_map(|&start| {
@@ -204,6 +205,7 @@ pub(crate) fn read_footer(name: &str, file: &dyn File, header: &SegmentHeader) -
             offset,
             bytes: length - offset,
             positions: None,
+            stream: None,
             what: what.to_owned(),
         })
     };
@@ -257,7 +259,14 @@ impl Segment {
         positions: Option<(Position, Position)>,
         what: &str,
     ) -> Damage {
-        Damage { segment: self.name.clone(), offset, bytes, positions, what: what.to_owned() }
+        Damage {
+            segment: self.name.clone(),
+            offset,
+            bytes,
+            positions,
+            stream: None,
+            what: what.to_owned(),
+        }
     }
 
     /// No frame reaches beyond this: the end of the frames once sealed, else no bound but the file.

@@ -113,15 +113,17 @@ pub struct Event {
     bytes: Bytes,
     content: u32,
     kind: ContentKind,
-    schema: u32,
-    event_type: Span,
     flags: u8,
-    /// Where the ids begin, and behind them the caller's time.
-    ids: u32,
+    /// Behind it the ids begin, and behind them the caller's time.
+    event_type: Span,
     tags: Span,
     metadata: Span,
-    data: Span,
+    /// Where the data begins; it goes to the end.
+    data: u32,
 }
+
+// Up to so many bytes are moved without a call, and an event is moved several times on its way out.
+const _: () = assert!(size_of::<Event>() <= 128);
 
 /// An event's record opened as far as needed to know which event it is.
 pub(crate) struct RecordHead {
@@ -208,11 +210,10 @@ impl Event {
         if flags & !FLAGS_KNOWN != 0 {
             return None;
         }
-        let schema = u32::try_from(cursor.varint()?).ok()?;
+        u32::try_from(cursor.varint()?).ok()?;
         let length = cursor.varint_usize()?;
         std::str::from_utf8(cursor.take(length)?).ok()?;
         let event_type = span(&cursor, length)?;
-        let ids = span(&cursor, 0)?.start;
         let history = history.or((flags & HAS_ID != 0).then_some(0))?;
         cursor.take((flags & IDS).count_ones() as usize * ID_BYTES)?;
         if flags & HAS_OCCURRED_AT != 0 {
@@ -236,7 +237,7 @@ impl Event {
         if flags & HAS_EXTENSIONS != 0 {
             skip_extensions(&mut cursor)?;
         }
-        let data = Span { start: span(&cursor, 0)?.start, end: u32::try_from(total).ok()? };
+        let data = span(&cursor, 0)?.start;
         Some(Self {
             position: header.first.position.plus(u64::from(head.index)),
             version,
@@ -246,10 +247,8 @@ impl Event {
             stream,
             content,
             kind,
-            schema,
-            event_type,
             flags,
-            ids,
+            event_type,
             tags,
             metadata,
             data,
@@ -312,7 +311,9 @@ impl Event {
     /// The version of the data's schema.
     #[must_use]
     pub fn schema(&self) -> u32 {
-        self.schema
+        // Behind flags and kind.
+        let mut cursor = Cursor::new(self.content_bytes().get(2..).unwrap_or_default());
+        cursor.varint().and_then(|schema| u32::try_from(schema).ok()).unwrap_or_default()
     }
 
     /// What the data is.
@@ -324,13 +325,13 @@ impl Event {
     /// The data, byte for byte as it was appended.
     #[must_use]
     pub fn data(&self) -> &[u8] {
-        self.slice(self.data)
+        self.bytes.get(self.data as usize..).unwrap_or_default()
     }
 
     /// The data as bytes that outlive the event without a copy.
     #[must_use]
     pub fn data_bytes(&self) -> Bytes {
-        self.bytes.slice(self.data.range())
+        self.bytes.slice(self.data as usize..)
     }
 
     /// The metadata; empty where there is none.
@@ -368,7 +369,7 @@ impl Event {
             return None;
         }
         let ids = (self.flags & IDS).count_ones() as usize * ID_BYTES;
-        let mut cursor = Cursor::new(self.bytes.get(self.ids as usize + ids..)?);
+        let mut cursor = Cursor::new(self.ids()?.get(ids..)?);
         decode_occurred_at(&mut cursor)
     }
 
@@ -379,8 +380,12 @@ impl Event {
         }
         let before = ID_FLAGS.iter().take_while(|&&other| other != flag);
         let before = before.filter(|&&other| self.flags & other != 0).count();
-        let mut cursor = Cursor::new(self.bytes.get(self.ids as usize + before * ID_BYTES..)?);
+        let mut cursor = Cursor::new(self.ids()?.get(before * ID_BYTES..)?);
         cursor.array().map(EventId::from_bytes)
+    }
+
+    fn ids(&self) -> Option<&[u8]> {
+        self.bytes.get(self.event_type.end as usize..)
     }
 
     /// The bytes that the content chain hashes.

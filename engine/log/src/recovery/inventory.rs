@@ -84,7 +84,7 @@ impl Inventory {
         let Some(store) = candidates.max_by_key(|&store| (of_log(store), of_state == Some(store)))
         else {
             return match damage.into_iter().next() {
-                Some(damage) => Err(LogError::Damaged(damage)),
+                Some(damage) => Err(LogError::damaged(damage)),
                 None => Ok(None),
             };
         };
@@ -149,5 +149,12 @@ fn file_name_of(header: &SegmentHeader) -> String {
 }
 
 pub(crate) fn file_damage(name: &str, what: &str) -> Damage {
-    Damage { segment: name.to_owned(), offset: 0, bytes: 0, positions: None, what: what.to_owned() }
+    Damage {
+        segment: name.to_owned(),
+        offset: 0,
+        bytes: 0,
+        positions: None,
+        stream: None,
+        what: what.to_owned(),
+    }
 }

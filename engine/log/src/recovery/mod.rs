@@ -433,7 +433,9 @@ pub(crate) fn frame_damage(segment: &Segment, checked: &CheckedFrame) -> Vec<Dam
             FrameRecord::Lost { first, last, offset, bytes } => {
                 let positions = (frame.header.kind == FrameKind::Commit)
                     .then(|| (frame.position(first), frame.position(last)));
-                Some(segment.damage(offset, bytes, positions, "the checksum is wrong"))
+                let mut damage = segment.damage(offset, bytes, positions, "the checksum is wrong");
+                damage.stream = frame.stream_at(first);
+                Some(damage)
             }
             FrameRecord::Whole { .. } => None,
         })

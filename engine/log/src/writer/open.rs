@@ -66,7 +66,7 @@ impl Recovered {
     /// [`LogError::Damaged`] where something durable is damaged: nothing is changed then.
     pub fn settle(self, env: &Env) -> Result<Settled> {
         if let Some(damage) = self.damage().first() {
-            return Err(LogError::Damaged(damage.clone()));
+            return Err(LogError::damaged(damage.clone()));
         }
         for path in &self.inventory.unfinished {
             let fail = |error| LogError::io(format!("removing {}", path.display()), error);
