@@ -23,7 +23,7 @@ use annals_tests::workload::seeded;
 use annals_tests::world::{BEGINNING, new_disk};
 
 /// Images tried after each crash point unless the environment says otherwise.
-const IMAGES: usize = 80;
+const IMAGES: usize = 60;
 
 /// Larger than what is reserved ahead.
 const LARGE_SEGMENT_BYTES: u64 = 1 << 20;

@@ -7,6 +7,7 @@
 //! the dump to paste into the document.
 
 #![expect(
+    clippy::cast_possible_truncation,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,

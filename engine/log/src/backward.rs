@@ -36,11 +36,14 @@ impl Iterator for ScanBack {
             Ok(_) => self.next = self.next.minus(1),
             Err(LogError::Damaged(mut damage)) => {
                 let last = self.next;
-                self.next = self.next.minus(1);
                 // What stands nowhere is told of once, however much it is.
-                while self.next >= self.to && self.cursor.is_nowhere(self.next) {
-                    self.next = self.next.minus(1);
-                }
+                self.next = match self.cursor.reader().floor(last.minus(1)) {
+                    Ok(next) => next.unwrap_or_default().max(self.to.minus(1)),
+                    Err(error) => {
+                        self.next = Position::START;
+                        return Some(Err(error));
+                    }
+                };
                 damage.positions = Some((self.next.plus(1), last));
                 return Some(Err(LogError::Damaged(damage)));
             }

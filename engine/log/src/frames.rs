@@ -11,6 +11,7 @@ use crate::format::frame::{
     FIXED_BYTES, FrameFault, FrameHeader, FrameKind, MARKER, MARKER_OFFSET, RECORD_PREFIX_BYTES,
     StreamTable,
 };
+use crate::offsets::EVENT_BYTES_MIN;
 use crate::segment::Segment;
 use crate::window::Window;
 
@@ -291,7 +292,15 @@ impl FrameRecords {
     }
 }
 
-/// The first frame at or behind `from` whose header is proven and whose place lies behind `after`.
+/// The highest position that a frame at `offset` can have when the events behind `after` begin at or
+/// before `from`.
+fn furthest(after: Place, from: u64, offset: u64) -> Position {
+    let page = crate::segment::PAGE_BYTES;
+    after.position.plus((offset.saturating_sub(from) + page) / EVENT_BYTES_MIN)
+}
+
+/// The first frame at or behind `from` whose header is proven and whose place lies behind `after`, but
+/// not further than events could have lain between.
 /// A copy of a frame inside another's payload is none: its checksums belong to another offset.
 pub(crate) fn find_frame(
     window: &mut Window,
@@ -323,6 +332,7 @@ pub(crate) fn find_frame(
             budget -= header_length;
             if let Ok(frame) = read_frame(window, segment, offset, bound)?
                 && frame.header.first > after
+                && frame.header.first.position <= furthest(after, from, frame.offset)
             {
                 return Ok(Some(frame));
             }

@@ -128,7 +128,7 @@ fn table_bytes(streams: &StreamTable) -> Vec<u8> {
     put_varint(&mut bytes, streams.len() as u64);
     for stream in streams {
         bytes.extend_from_slice(&stream.first_version.get().to_le_bytes());
-        let name = stream.name.as_str();
+        let name: &str = &stream.name;
         bytes.extend_from_slice(&(name.len() as u16).to_le_bytes());
         bytes.extend_from_slice(name.as_bytes());
     }

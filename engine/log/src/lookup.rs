@@ -72,13 +72,8 @@ impl EventCursor {
         })
     }
 
-    /// Whether nothing tells where the event at `position` stands.
-    pub(crate) fn is_nowhere(&mut self, position: Position) -> bool {
-        let Self { reader, stride, at } = self;
-        let Ok(place) = place(reader, *stride, at, position) else { return true };
-        let index = position.get() - place.segment.first_event().get();
-        let index = usize::try_from(index).unwrap_or(usize::MAX);
-        matches!(reader.shared.tables.offset(&place.segment, index), Ok(None))
+    pub(crate) fn reader(&self) -> &LogReader {
+        &self.reader
     }
 
     /// Where the event at `position` stands, its header and its record proven.

@@ -19,7 +19,7 @@ pub(crate) const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 const CHUNKS: usize = (SEGMENT_BYTES_MAX / EVENT_BYTES_MIN) as usize / CHUNK + 1;
 /// Fewest bytes that an event takes in a segment: prefix, back, index, flags, content kind, schema
 /// and a type of one character.
-const EVENT_BYTES_MIN: u64 = 15;
+pub(crate) const EVENT_BYTES_MIN: u64 = 15;
 
 /// The table of a segment, wherever it is.
 #[derive(Debug)]
@@ -51,6 +51,23 @@ impl LiveOffsets {
         if let Some(entry) = chunk.and_then(|chunk| chunk.get(index % CHUNK)) {
             entry.store(offset, Ordering::Relaxed);
         }
+    }
+
+    /// The last event at or before `index` that has an offset.
+    fn floor(&self, index: usize) -> Option<usize> {
+        let last = index.min(self.chunks.len() * CHUNK - 1);
+        let chunks = self.chunks.get(..=last / CHUNK)?.iter().enumerate().rev();
+        for (number, chunk) in chunks {
+            let Some(chunk) = chunk.get() else { continue };
+            let upto = (last - number * CHUNK + 1).min(CHUNK);
+            let entries = chunk.get(..upto)?;
+            if let Some(entry) =
+                entries.iter().rposition(|entry| entry.load(Ordering::Relaxed) != 0)
+            {
+                return Some(number * CHUNK + entry);
+            }
+        }
+        None
     }
 
     /// The offset of event number `index`; 0 where it is not there.
@@ -111,6 +128,18 @@ impl TableCache {
             }
         };
         Ok((offset != 0).then_some(u64::from(offset)))
+    }
+
+    /// The number of the last event at or before `index` of which the table tells.
+    pub(crate) fn floor(&self, segment: &Arc<Segment>, index: usize) -> Result<Option<usize>> {
+        Ok(match &segment.offsets {
+            OffsetTable::Live(offsets) => offsets.floor(index),
+            OffsetTable::Sealed { .. } => {
+                let table = self.table(segment)?;
+                let upto = table.len().min(index.saturating_add(1));
+                table.get(..upto).and_then(|table| table.iter().rposition(|&offset| offset != 0))
+            }
+        })
     }
 
     /// A sealed segment's table; made from its frames where the one in the footer is damaged.

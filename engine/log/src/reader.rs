@@ -159,18 +159,19 @@ impl LogReader {
         let (mut low, mut high) = (Position::new(1), up_to.plus(1));
         while low < high {
             let middle = Position::new(low.get() + (high.get() - low.get()) / 2);
-            let mut probe = middle;
+            // What is not readable is decided by what lies before it.
+            let mut probe = Some(middle);
             let stamp = loop {
-                match cursor.get(probe) {
-                    Ok(event) => break Some(event.recorded_at()),
-                    Err(LogError::Damaged(_)) if probe.plus(1) < high => probe = probe.plus(1),
-                    Err(LogError::Damaged(_)) => break None,
+                let Some(at) = probe.filter(|&at| at >= low) else { break None };
+                match cursor.get(at) {
+                    Ok(event) => break Some((at, event.recorded_at())),
+                    Err(LogError::Damaged(_)) => probe = self.floor(at.minus(1))?,
                     Err(error) => return Err(error),
                 }
             };
             match stamp {
-                Some(stamp) if stamp < moment => low = probe.plus(1),
-                _ => high = middle,
+                Some((at, stamp)) if stamp >= moment => high = at,
+                _ => low = middle.plus(1),
             }
         }
         Ok(low)
@@ -208,6 +209,20 @@ impl LogReader {
     /// The first event that the first segment can hold.
     pub(crate) fn first_event(&self) -> Option<Position> {
         self.shared.segments.load().first().map(|segment| segment.first_event())
+    }
+
+    /// The last position at or before this one of which a segment's table tells where it stands.
+    pub(crate) fn floor(&self, mut position: Position) -> Result<Option<Position>> {
+        while let Some((segment, _)) = self.segment_of(position) {
+            let first = segment.first_event();
+            let index = position.get().saturating_sub(first.get());
+            let index = usize::try_from(index).unwrap_or(usize::MAX);
+            if let Some(found) = self.shared.tables.floor(&segment, index)? {
+                return Ok(Some(first.plus(found as u64)));
+            }
+            position = segment.header.first.position;
+        }
+        Ok(None)
     }
 
     /// Bytes, number of segments, and number of sealed ones.

@@ -84,6 +84,12 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Whether bytes are UTF-8. Names and types are short and nearly always ASCII, which is quicker told.
+#[inline]
+pub(crate) fn is_text(bytes: &[u8]) -> bool {
+    bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
+}
+
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);

@@ -7,7 +7,7 @@ use annals_types::{
     Bytes, ContentKind, Epoch, EventId, NewEvent, OccurredAt, Position, Timestamp, Version,
 };
 
-use super::cursor::{Cursor, put_bytes, put_varint, put_zigzag};
+use super::cursor::{Cursor, is_text, put_bytes, put_varint, put_zigzag};
 use super::frame::{FrameHeader, StreamTable};
 
 const HAS_METADATA: u8 = 1;
@@ -165,6 +165,7 @@ impl Event {
 
     /// Decodes the only event of the commit in `frame`, whose header is this and whose record begins
     /// at `record`; the name lies at `name` in the frame.
+    #[inline]
     pub(crate) fn decode_only(
         frame: Bytes,
         record: usize,
@@ -180,6 +181,7 @@ impl Event {
         })
     }
 
+    #[inline]
     fn parse(
         bytes: Bytes,
         record: usize,
@@ -212,7 +214,9 @@ impl Event {
         }
         u32::try_from(cursor.varint()?).ok()?;
         let length = cursor.varint_usize()?;
-        std::str::from_utf8(cursor.take(length)?).ok()?;
+        if !is_text(cursor.take(length)?) {
+            return None;
+        }
         let event_type = span(&cursor, length)?;
         let history = history.or((flags & HAS_ID != 0).then_some(0))?;
         cursor.take((flags & IDS).count_ones() as usize * ID_BYTES)?;
@@ -224,7 +228,9 @@ impl Event {
             let before = cursor.left().len();
             for _ in 0..cursor.varint()? {
                 let length = cursor.varint_usize()?;
-                std::str::from_utf8(cursor.take(length)?).ok()?;
+                if !is_text(cursor.take(length)?) {
+                    return None;
+                }
             }
             tags = span(&cursor, before - cursor.left().len())?;
         }

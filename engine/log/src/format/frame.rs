@@ -7,7 +7,7 @@ use std::sync::Arc;
 use annals_types::{Place, Position, Timestamp, Version};
 
 use super::checksum;
-use super::cursor::Cursor;
+use super::cursor::{Cursor, is_text};
 
 /// Bytes of the header before the stream table.
 pub(crate) const FIXED_BYTES: usize = 56;
@@ -149,6 +149,7 @@ impl FrameHeader {
 
     /// The lengths that the first [`FIXED_BYTES`] claim: of the header and of the frame. Plausible,
     /// not proven: the checksum comes once the whole header is there.
+    #[inline]
     pub(crate) fn claimed(fixed: &[u8]) -> Result<(u32, u32), FrameFault> {
         let fixed = fixed.get(..FIXED_BYTES).ok_or(FrameFault::Short)?;
         let mut cursor = Cursor::new(fixed);
@@ -173,6 +174,7 @@ impl FrameHeader {
 
     /// Decodes the header of the frame at `offset`. `bytes` begin there and hold at least the
     /// header.
+    #[inline]
     pub(crate) fn decode(bytes: &[u8], salt: u64, offset: u64) -> Result<Self, FrameFault> {
         let (header_length, length) = Self::claimed(bytes)?;
         let header = bytes.get(..header_length as usize).ok_or(FrameFault::Short)?;
@@ -186,6 +188,7 @@ impl FrameHeader {
             .and_then(|header| header)
     }
 
+    #[inline]
     fn decode_fields(
         mut cursor: Cursor<'_>,
         length: u32,
@@ -254,14 +257,18 @@ impl StreamTable {
 
     /// Where in a header the name of its only stream lies, and the stream's first version; `None`
     /// where there are several, or the table is not as it should be.
+    #[inline]
     pub(crate) fn only(header: &[u8]) -> Option<(Range<usize>, Version)> {
         let mut cursor = Cursor::new(header.get(FIXED_BYTES..)?);
         let one = cursor.varint()? == 1;
         let first_version = Version::new(cursor.u64()?);
         let length = usize::from(cursor.u16()?);
         let name = cursor.left();
-        std::str::from_utf8(name).ok()?;
-        let sane = one && length > 0 && name.len() == length && first_version > Version::NONE;
+        let sane = one
+            && is_text(name)
+            && length > 0
+            && name.len() == length
+            && first_version > Version::NONE;
         sane.then_some((header.len() - length..header.len(), first_version))
     }
 
