@@ -37,3 +37,8 @@ pub mod segment_file;
 pub mod sweep;
 pub mod workload;
 pub mod world;
+
+/// The README's example is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

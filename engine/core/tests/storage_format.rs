@@ -596,7 +596,7 @@ fn state(bytes: &[u8]) -> ([Slot; 2], Vec<String>) {
         assert_eq!(fields.bytes(8, "slot: magic"), b"ANLSTATE");
         let store = fields.bytes(16, "store id").try_into().unwrap();
         let sequence = fields.number(8, "sequence");
-        assert_eq!(at, if sequence % 2 == 0 { 0 } else { 512 });
+        assert_eq!(at, if sequence.is_multiple_of(2) { 0 } else { 512 });
         let epoch_id = fields.number(8, "id of the epoch");
         let epoch = (fields.number(4, "number of the epoch"), epoch_id);
         let k = fields.number(4, "durable up to, k");
