@@ -241,9 +241,9 @@ fn check(fs: &MemoryFs) {
         let events = events(&store);
         // One error for each lost event here, so not to the end.
         let backward = store.read_all().backward().into_iter().take(1_000);
-        backward.for_each(|event| drop(event));
+        backward.for_each(drop);
         for stream in STREAMS {
-            store.read_stream(stream).into_iter().take(1_000).for_each(|event| drop(event));
+            store.read_stream(stream).into_iter().take(1_000).for_each(drop);
             store.last_event(stream).ok();
         }
         (events, store.damage().len(), report)
