@@ -214,6 +214,15 @@ impl Model {
         &self.commit_ends
     }
 
+    /// The commit whose first event stands behind `head`, as it could be appended again.
+    #[must_use]
+    pub fn commit_behind(&self, head: Position) -> Option<Append> {
+        let end = self.commit_ends.iter().find(|end| **end > head)?;
+        let events = self.events(*end).iter().filter(|event| event.position > head);
+        let stream = self.event(*end)?.stream.clone();
+        Some(Append::any(stream, events.map(|event| event.event.clone()).collect()))
+    }
+
     /// The newest event's stamp, where there is one and it is known.
     #[must_use]
     pub fn newest_stamp(&self) -> Option<Timestamp> {

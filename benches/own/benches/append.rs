@@ -3,26 +3,34 @@
 use annals::Durability;
 use annals_benches::workload::{LABEL, Workload};
 use annals_benches::{append, folder};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
+
+/// Events of one iteration, which begins with an empty folder.
+const EVENTS: usize = 50_000;
 
 fn buffered(criterion: &mut Criterion) {
-    println!("{}", folder::describe());
+    println!("{LABEL}; {}", folder::describe());
     let workload = Workload::default();
-    let mut group = criterion.benchmark_group(format!("buffered append, {LABEL}"));
-    group.sample_size(10);
+    let mut group = criterion.benchmark_group("buffered append, 256+32 B");
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.throughput(Throughput::Elements(EVENTS as u64));
     for batch in [1, 10, 100] {
-        group.throughput(Throughput::Elements(batch as u64));
+        let shares = [workload.calls(EVENTS / batch, batch)];
         let label = format!("{batch} a call");
         group.bench_function(BenchmarkId::new("limit", &label), |bencher| {
-            bencher.iter_custom(|calls| {
-                let (shares, folder) = ([workload.calls(calls as usize, batch)], folder::fresh());
-                append::limit(folder.path(), &workload, &shares, Durability::Buffered).1
+            bencher.iter_custom(|runs| {
+                folder::each(runs, |folder| {
+                    append::limit(folder, &workload, &shares, Durability::Buffered).1
+                })
             });
         });
         group.bench_function(BenchmarkId::new("annals", &label), |bencher| {
-            bencher.iter_custom(|calls| {
-                let (shares, folder) = ([workload.calls(calls as usize, batch)], folder::fresh());
-                append::annals(folder.path(), &workload, &shares, Durability::Buffered).1
+            bencher.iter_custom(|runs| {
+                folder::each(runs, |folder| {
+                    append::annals(folder, &workload, &shares, Durability::Buffered).1
+                })
             });
         });
     }

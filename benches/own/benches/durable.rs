@@ -3,29 +3,31 @@
 use annals::Durability;
 use annals_benches::workload::{LABEL, Workload};
 use annals_benches::{append, folder};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
 
 fn durable(criterion: &mut Criterion) {
-    println!("{}", folder::describe());
+    println!("{LABEL}; {}", folder::describe());
     let workload = Workload::default();
-    let mut group = criterion.benchmark_group(format!("durable append, 1 a call, {LABEL}"));
-    group.sample_size(10);
-    for threads in [1, 8, 64] {
-        // One iteration is one call of every thread.
-        group.throughput(Throughput::Elements(threads as u64));
+    let mut group = criterion.benchmark_group("durable append, 1 a call, 256+32 B");
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    for (threads, calls) in append::DURABLE {
+        let shares = workload.shares(threads, calls / 4, 1);
+        group.throughput(Throughput::Elements((threads * calls / 4) as u64));
         let label = format!("threads {threads}");
         group.bench_function(BenchmarkId::new("limit", &label), |bencher| {
-            bencher.iter_custom(|calls| {
-                let shares = workload.shares(threads, calls as usize, 1);
-                let folder = folder::fresh();
-                append::limit(folder.path(), &workload, &shares, Durability::Sync).1
+            bencher.iter_custom(|runs| {
+                folder::each(runs, |folder| {
+                    append::limit(folder, &workload, &shares, Durability::Sync).1
+                })
             });
         });
         group.bench_function(BenchmarkId::new("annals", &label), |bencher| {
-            bencher.iter_custom(|calls| {
-                let shares = workload.shares(threads, calls as usize, 1);
-                let folder = folder::fresh();
-                append::annals(folder.path(), &workload, &shares, Durability::Sync).1
+            bencher.iter_custom(|runs| {
+                folder::each(runs, |folder| {
+                    append::annals(folder, &workload, &shares, Durability::Sync).1
+                })
             });
         });
     }

@@ -9,16 +9,16 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 const EVENTS: usize = 200_000;
 
 fn read(criterion: &mut Criterion) {
-    println!("{}", folder::describe());
+    println!("{EVENTS} events, one a call; {LABEL}; {}", folder::describe());
     let loaded = Loaded::new(&Workload::default(), EVENTS, 1);
-    let mut group = criterion.benchmark_group(format!("{EVENTS} events appended singly, {LABEL}"));
+    let mut group = criterion.benchmark_group("read, 200k x 256+32 B");
     group.sample_size(10);
     for row in Row::ALL {
         group.throughput(Throughput::Elements(loaded.events(row)));
-        group.bench_function(BenchmarkId::new("limit", row.label()), |bencher| {
+        group.bench_function(BenchmarkId::new("limit", row.short()), |bencher| {
             bencher.iter(|| loaded.limit(row));
         });
-        group.bench_function(BenchmarkId::new("annals", row.label()), |bencher| {
+        group.bench_function(BenchmarkId::new("annals", row.short()), |bencher| {
             bencher.iter(|| loaded.annals(row));
         });
     }

@@ -9,6 +9,9 @@ use annals::{Durability, ExpectedVersion, Store};
 use crate::limit::{GroupFile, PlainFile, PlainReader};
 use crate::workload::{Call, Tally, Workload};
 
+/// The durable rows: threads, and calls of each.
+pub const DURABLE: [(usize, usize); 3] = [(1, 2_000), (8, 500), (64, 200)];
+
 /// The name of the plain file in its folder.
 const FILE: &str = "plain";
 

@@ -1,6 +1,7 @@
 //! Where the files of a run lie: in `ANNALS_BENCH_DIR`, or else in the folder for temporary files.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -14,6 +15,11 @@ pub fn base() -> PathBuf {
 #[must_use]
 pub fn fresh() -> TempDir {
     tempfile::Builder::new().prefix("annals-bench-").tempdir_in(base()).unwrap()
+}
+
+/// Runs `run` so many times, each in a new folder, and adds up the times that it gives.
+pub fn each(runs: u64, run: impl Fn(&Path) -> Duration) -> Duration {
+    (0..runs).map(|_| run(fresh().path())).sum()
 }
 
 /// Says which file system the figures are of.

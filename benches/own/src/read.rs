@@ -36,6 +36,17 @@ impl Row {
             Self::ScanBack => "scan backward",
         }
     }
+
+    /// The same in a word or two.
+    #[must_use]
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::Stream => "stream of 100",
+            Self::Last => "last event",
+            Self::Scan => "scan",
+            Self::ScanBack => "scan backward",
+        }
+    }
 }
 
 /// Events in a stream that is read whole.

@@ -13,8 +13,6 @@ use annals_benches::{append, folder};
 const EVENTS: usize = 200_000;
 /// Runs of each side of a row, where no run counts that the row begins with.
 const ROUNDS: usize = 7;
-/// Durable calls of a run: threads and calls of each.
-const DURABLE: [(usize, usize); 3] = [(1, 2_000), (8, 500), (64, 200)];
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -33,7 +31,7 @@ fn main() {
             append_row(&name, floor, &workload, &calls, Durability::Buffered);
         }
     }
-    for (threads, calls) in DURABLE {
+    for (threads, calls) in append::DURABLE {
         let (floor, plural) = if threads == 1 { ("0.8", "") } else { ("", "s") };
         let name = format!("durable append, {threads} thread{plural}");
         if wanted(&name) {
