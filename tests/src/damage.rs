@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use annals::{Damage, Durability, Error, ErrorKind, Event, Position, Read, Report, Result};
+use annals::{
+    Damage, Durability, Error, ErrorKind, Event, EventReader, Events, Position, QueryItem, Read,
+    Receipt, Report, Result, Store,
+};
 
 use crate::check::{self, Check};
 use crate::folder::{Folder, Sample};
-use crate::history;
-use crate::model::{Append, Filter, Model, Recorded};
-use crate::query::Query;
-use crate::reader::Reader;
+use crate::model::{self, Filter, Model, Recorded};
 use crate::workload::seeded;
 
 /// What became of a damaged store.
@@ -56,18 +56,45 @@ impl Finding {
 /// # Errors
 /// A wrong event, an event that is missing without a word, a healthy store that is refused.
 pub fn examine(folder: &Folder, sample: &Sample) -> Check<Finding> {
-    let mut finding =
-        examine_read_only(folder, &sample.model).map_err(|error| format!("read-only: {error}"))?;
-    examine_writable(&folder.copy(), &sample.model, &mut finding)
+    examine_some(folder, sample, Share { of: 1, turn: 0 })
+}
+
+/// The same, but of queries, conditions and repeated commits only a share: where there are very many
+/// experiments, they take turns.
+///
+/// # Errors
+/// As [`examine`].
+pub fn examine_in_turn(folder: &Folder, sample: &Sample, turn: usize) -> Check<Finding> {
+    examine_some(folder, sample, Share { of: 7, turn })
+}
+
+/// One of so many takes part.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    of: usize,
+    turn: usize,
+}
+
+impl Share {
+    fn take<T>(self, all: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
+        all.into_iter().skip(self.turn % self.of).step_by(self.of)
+    }
+}
+
+fn examine_some(folder: &Folder, sample: &Sample, share: Share) -> Check<Finding> {
+    let mut finding = examine_read_only(folder, &sample.model, share)
+        .map_err(|error| format!("read-only: {error}"))?;
+    examine_writable(&folder.copy(), &sample.model, share, &mut finding)
         .map_err(|error| format!("for writing: {error}"))?;
     Ok(finding)
 }
 
-fn examine_read_only(folder: &Folder, model: &Model) -> Check<Finding> {
+fn examine_read_only(folder: &Folder, model: &Model, share: Share) -> Check<Finding> {
     let before = folder.contents();
     let store = folder.world().open_read_only().map_err(|error| tell("opening", &error))?;
     let report = store.verify(&mut |_, _| {}).map_err(|error| tell("verify", &error))?;
-    let readings = Readings { reader: &store, model, report: &report, told: store.damage() };
+    let told = store.damage();
+    let readings = Readings { reader: &store, model, report: &report, told, share };
     let lost = readings.examine()?;
     if report.is_clean() {
         check::equal("what opening found and verify did not", &[][..], store.damage())?;
@@ -79,7 +106,7 @@ fn examine_read_only(folder: &Folder, model: &Model) -> Check<Finding> {
     Ok(Finding { lost, damage: report.damage, opens: false })
 }
 
-fn examine_writable(folder: &Folder, model: &Model, finding: &mut Finding) -> Check {
+fn examine_writable(folder: &Folder, model: &Model, share: Share, finding: &mut Finding) -> Check {
     let world = folder.world();
     let store = match world.open(Durability::Sync) {
         Ok(store) => store,
@@ -90,22 +117,52 @@ fn examine_writable(folder: &Folder, model: &Model, finding: &mut Finding) -> Ch
     // Positions of lost events must not be given to others.
     check::equal("the head", model.head(), store.position())?;
     let report = store.verify(&mut |_, _| {}).map_err(|error| tell("verify", &error))?;
-    let lost = Readings { reader: &store, model, report: &report, told: &[] }.examine()?;
+    let lost = Readings { reader: &store, model, report: &report, told: &[], share }.examine()?;
     if !lost.is_subset(&finding.lost) {
         return Err(format!("{lost:?} are lost, read-only only {:?}", finding.lost));
     }
-    let append = Append::any("order-1", seeded::events(99_000_000, 2, 90));
-    let receipt = history::append_to(&store, &append).map_err(|error| tell("append", &error))?;
+    repeats_are_known(&store, model, share, finding)?;
+    let commit = model::any("order-1", seeded::events(99_000_000, 2, 90));
+    let receipt = store.commit(&commit).map_err(|error| tell("append", &error))?;
     let mut model = model.clone();
-    let written = model.accept(&append, Some(receipt.recorded_at), Some(receipt.epoch.number));
-    check::receipt(&written, &receipt)?;
+    check::accepted(&mut model, &commit, &receipt)?;
     store.close().map_err(|error| tell("closing", &error))?;
     let store = folder.world().open(Durability::Sync);
     let store = store.map_err(|error| tell("opening again", &error))?;
     if finding.is_harmless() {
-        check::answers(&store, &model, model.head())?;
+        check::answers_without_queries(&store, &model, model.head())?;
     }
     check::stream_end(&store, &model, "order-1", model.head())
+}
+
+/// Over damage too nothing is taken that is there, or that a condition stands against.
+fn repeats_are_known(store: &Store, model: &Model, share: Share, finding: &Finding) -> Check {
+    let told = |answer: Result<Receipt>, fine: &dyn Fn(&Result<Receipt>) -> bool| match &answer {
+        Err(error) if is_damage(error) && !finding.is_harmless() => Ok(()),
+        answer if fine(answer) => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    let repeatable = model.commits().filter(|(commit, _)| commit.ids().next().is_some());
+    for (commit, end) in share.take(repeatable) {
+        let is_known = |answer: &Result<Receipt>| {
+            answer.as_ref().is_ok_and(|receipt| receipt.repeated && receipt.position == end)
+        };
+        told(store.commit(commit), &is_known)
+            .map_err(|error| format!("the commit up to {end}, tried again: {error}"))?;
+    }
+    for (event, number) in share.take(model.events(Position::MAX).iter().zip(0..)) {
+        let named = QueryItem::new().event_type(event.event.event_type.to_string());
+        let tags = event.event.tags.iter().map(ToString::to_string);
+        let after = event.position.minus(1);
+        let commit = model::any("order-1", seeded::events(98_000_000 + number, 1, 50));
+        let is_refused = |answer: &Result<Receipt>| {
+            let kind = answer.as_ref().err().map(|error| error.kind().clone());
+            matches!(kind, Some(ErrorKind::ConditionFailed { position }) if position == event.position)
+        };
+        told(store.commit(&commit.fail_if(named.tags(tags), after)), &is_refused)
+            .map_err(|error| format!("a condition on event {}: {error}", event.position))?;
+    }
+    Ok(())
 }
 
 fn tell(what: &str, error: &Error) -> String {
@@ -118,47 +175,57 @@ fn is_damage(error: &Error) -> bool {
 
 /// The readings of one opening.
 struct Readings<'a> {
-    reader: &'a dyn Reader,
+    reader: &'a dyn EventReader,
     model: &'a Model,
     report: &'a Report,
     /// Damage that the opening told of: it stands for what is lost behind the head.
     told: &'a [Damage],
+    share: Share,
 }
 
 impl Readings<'_> {
     /// Every answer is right or names damage. Gives the events that cannot be read.
     fn examine(self) -> Check<BTreeSet<Position>> {
-        let lost = self.reading(&Query::all())?;
-        check::equal("what is lost backward", &lost, &self.reading(&Query::all().backward())?)?;
+        let lost = self.reading(&Read::all())?;
+        check::equal("what is lost backward", &lost, &self.reading(&Read::all().backward())?)?;
         for position in &lost {
             self.is_reported(*position)?;
         }
         for stream in self.model.streams(&Filter::All, Position::MAX) {
-            let query = Query::stream(&stream.name);
-            let inside = self.reading(&query)?;
+            let all = Read::stream(&stream.name);
+            let inside = self.reading(&all)?;
             let beyond: Vec<&Position> = inside.difference(&lost).collect();
             check::equal("what only its stream loses", Vec::new(), beyond)
                 .map_err(|error| format!("{:?}: {error}", stream.name))?;
-            self.reading(&query.backward())?;
+            self.reading(&all.backward())?;
             self.stream_end(&stream.name)?;
         }
+        for query in self.share.take(check::queries(self.model, Position::MAX)) {
+            let all = Read::all().matching(query);
+            let inside = self.reading(&all)?;
+            let beyond: Vec<&Position> = inside.difference(&lost).collect();
+            check::equal("what only a query loses", Vec::new(), beyond)
+                .map_err(|error| format!("{all:?}: {error}"))?;
+            self.reading(&all.backward())?;
+        }
         if lost.is_empty() {
-            check::answers(self.reader, self.model, self.model.head())?;
+            check::answers_without_queries(self.reader, self.model, self.model.head())?;
         }
         Ok(lost)
     }
 
     /// The events of a reading are the right ones in the right order; damage stands where some are
     /// missing. Gives the missing ones.
-    fn reading(&self, query: &Query) -> Check<BTreeSet<Position>> {
-        let expected = self.model.read(query, Position::MAX).ok_or("a query that is refused")?;
+    fn reading(&self, read: &Read) -> Check<BTreeSet<Position>> {
+        let expected = self.model.read(read, Position::MAX);
+        let expected = expected.map_err(|refusal| format!("{read:?} is refused: {refusal:?}"))?;
         let mut missing = BTreeSet::new();
         let mut expected = expected.into_iter();
         let mut errors = 0;
-        for item in bounded(query.of(self.reader), self.model)? {
+        for item in bounded(self.reader.read(read.clone()), self.model)? {
             match item {
                 Ok(event) => skip_to(&mut expected, &event, &mut missing)
-                    .map_err(|error| format!("{query:?}: {error}"))?,
+                    .map_err(|error| format!("{read:?}: {error}"))?,
                 Err(error) => {
                     error.damage().ok_or_else(|| tell("reading", &error))?;
                     errors += 1;
@@ -170,7 +237,7 @@ impl Readings<'_> {
             *position > self.reader.position() && self.told.iter().any(|d| names(d, *position))
         };
         if errors == 0 && !missing.iter().all(behind) {
-            return Err(format!("{query:?}: {missing:?} are missing without a word"));
+            return Err(format!("{read:?}: {missing:?} are missing without a word"));
         }
         Ok(missing)
     }
@@ -215,9 +282,9 @@ fn names(damage: &Damage, position: Position) -> bool {
 }
 
 /// A reading that gives more than there can be does not end.
-fn bounded(read: Read, model: &Model) -> Check<Vec<Result<Event>>> {
+fn bounded(events: Events, model: &Model) -> Check<Vec<Result<Event>>> {
     let bound = usize::try_from(model.head().get()).unwrap_or(usize::MAX) * 2 + 1_000;
-    let items: Vec<Result<Event>> = read.into_iter().take(bound).collect();
+    let items: Vec<Result<Event>> = events.take(bound).collect();
     if items.len() < bound { Ok(items) } else { Err("the reading does not end".to_owned()) }
 }
 

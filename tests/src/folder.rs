@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use annals::{Durability, Position};
+use annals::{Durability, ExpectedVersion, Position};
 use annals_env::MemoryFs;
 
-use crate::history;
-use crate::model::{Append, Model};
+use crate::check;
+use crate::model::{self, Model};
 use crate::workload::seeded;
 use crate::world::{STORE, World};
 
@@ -133,9 +133,13 @@ impl Sample {
                 ["order-1", "order-2", "cart-1"][usize::try_from(number / 10 % 3).unwrap_or(0)];
             let events =
                 seeded::events(number, 1 + number / 10 % 4, 120 + (number as usize * 7) % 500);
-            let append = Append::any(stream, events);
-            let receipt = history::append_to(&store, &append).expect("a healthy store appends");
-            model.accept(&append, Some(receipt.recorded_at), Some(receipt.epoch.number));
+            let mut commit = model::any(stream, events);
+            if (number / 10).is_multiple_of(5) {
+                let more = seeded::events(number + 5, 2, 90);
+                commit = commit.append("order-2", ExpectedVersion::Any, more);
+            }
+            let receipt = store.commit(&commit).expect("a healthy store appends");
+            check::accepted(&mut model, &commit, &receipt).expect("it says what it did");
             world.scheduler.run_until_idle();
             behind += u64::from(
                 store.stats().expect("a healthy store has figures").segments_sealed >= sealed,

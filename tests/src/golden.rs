@@ -1,16 +1,18 @@
 //! Golden stores: folders that are part of the project and must be readable by every later build.
-//! Everything in them follows from seeds, so that they can be made again, byte for byte.
+//! Everything in them follows from seeds, so that they can be made again, byte for byte; but for
+//! those that an earlier build made.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use annals::{Durability, Event, EventId, Result, Timestamp};
+use annals::{
+    Commit, Durability, Event, EventId, EventReader, ExpectedVersion, Read, Result, Timestamp,
+};
 use annals_env::{FaultyFs, LastChoices, MemoryFs};
 
+use crate::check;
 use crate::folder::Folder;
-use crate::history;
-use crate::model::{Append, Model};
-use crate::reader::Reader;
+use crate::model::{self, Model};
 use crate::workload::seeded;
 use crate::world::{BEGINNING, World};
 
@@ -36,6 +38,9 @@ pub fn directory() -> PathBuf {
 pub fn description(name: &str) -> PathBuf {
     directory().join(format!("{name}.events.txt"))
 }
+
+/// The name of a store that an earlier build made, whose index image has version 1.
+pub const OLD_IMAGE: &str = "image-1";
 
 /// All golden stores, made now.
 #[must_use]
@@ -89,7 +94,7 @@ fn damaged() -> Golden {
 /// What reading gives, one line for each event and each damaged stretch, every field in words: kept
 /// beside the stores, so that what is expected of them does not depend on today's engine.
 #[must_use]
-pub fn describe(reader: &dyn Reader) -> String {
+pub fn describe(reader: &dyn EventReader) -> String {
     let line = |item: Result<Event>| match item {
         Ok(event) => describe_event(&event),
         Err(error) => match error.damage() {
@@ -97,7 +102,7 @@ pub fn describe(reader: &dyn Reader) -> String {
             None => format!("failed: {error}"),
         },
     };
-    reader.read_all().into_iter().map(|item| line(item) + "\n").collect()
+    reader.read(Read::all()).map(|item| line(item) + "\n").collect()
 }
 
 fn describe_event(event: &Event) -> String {
@@ -134,15 +139,32 @@ fn fill(world: &World, model: &mut Model, seed: u64, commits: u64, durability: D
 }
 
 fn append(store: &annals::Store, model: &mut Model, seed: u64) {
-    let stream = ["order-1", "order-2", "cart-ünï"][usize::try_from(seed / 10 % 3).unwrap_or(0)];
-    let bytes = 40 + usize::try_from(seed * 37 % 700).unwrap_or(0);
-    let append = Append::any(stream, seeded::events(seed, 1 + seed / 10 % 5, bytes));
-    let receipt = history::append_to(store, &append).expect("a healthy store appends");
-    model.accept(&append, Some(receipt.recorded_at), Some(receipt.epoch.number));
+    let commit = commit(seed);
+    let receipt = store.commit(&commit).expect("a healthy store appends");
+    check::accepted(model, &commit, &receipt).expect("it says what it did");
     for number in receipt.first_position.get()..=receipt.position.get() {
         let position = annals::Position::new(number);
-        let read = store.read_all().from(position).limit(1).into_iter().next();
+        let read = store.read(Read::all().from(position).limit(1)).next();
         let event = read.expect("it was appended").expect("it is readable");
         model.learn_derived_id(position, event.id());
     }
+}
+
+/// Most commits are of one stream; each fourth is of several, and comes back to the first of them.
+fn commit(seed: u64) -> Commit<'static> {
+    let number = seed / 10;
+    let stream = |number: u64| {
+        ["order-1", "order-2", "cart-ünï", "payment"][usize::try_from(number % 4).unwrap_or(0)]
+    };
+    let bytes = 40 + usize::try_from(seed * 37 % 700).unwrap_or(0);
+    let events = |seed, count| seeded::events(seed, count, bytes);
+    let first = stream(number % 3);
+    let commit = model::any(first, events(seed, 1 + number % 5));
+    if number % 4 != 3 {
+        return commit;
+    }
+    let others = (1..=1 + number % 3).fold(commit, |commit, other| {
+        commit.append(stream(number % 3 + other), ExpectedVersion::Any, events(seed + 4 + other, 1))
+    });
+    others.append(first, ExpectedVersion::Exists, events(seed + 8, 2))
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use annals::{AppendOptions, Durability, Error, Position, Receipt, Result, Store};
+use annals::{Commit, Durability, Error, ErrorKind, Position, Result, Store};
 use annals_env::FaultyFs;
 
 use crate::check::{self, Check};
-use crate::model::{Append, Model};
+use crate::model::Model;
 use crate::world::World;
 
 /// One thing that is done to a store.
@@ -15,7 +15,9 @@ pub enum Action {
     /// Opens it; what was open before is dropped.
     Open(Durability),
     /// Appends.
-    Append(Append),
+    Commit(Commit<'static>),
+    /// Appends without waiting for it, nor ever asking what became of it.
+    Submit(Commit<'static>),
     /// Makes all durable.
     Sync,
     /// Runs all due background steps.
@@ -77,7 +79,8 @@ impl Run {
     fn act(&mut self, action: &Action) -> Check<Result<()>> {
         match action {
             Action::Open(durability) => self.open(*durability),
-            Action::Append(append) => self.append(append),
+            Action::Commit(commit) => self.commit(commit),
+            Action::Submit(commit) => self.submit(commit),
             Action::Sync => self.sync(),
             Action::Steps => {
                 self.world.scheduler.run_until_idle();
@@ -102,43 +105,69 @@ impl Run {
             Ok(store) => store,
             Err(error) => return Ok(Err(error)),
         };
-        check::equal("the head after opening", self.trace.acknowledged, store.position())?;
+        // Dropping a store ends what was submitted too.
+        check::equal("the head after opening", self.trace.model.head(), store.position())?;
         self.trace.opened = true;
-        if durability == Durability::Sync {
-            self.trace.durable = self.trace.acknowledged;
-        }
+        self.acknowledged(store.position(), false);
         self.store = Some(store);
         Ok(Ok(()))
     }
 
-    fn append(&mut self, append: &Append) -> Check<Result<()>> {
+    fn commit(&mut self, commit: &Commit<'static>) -> Check<Result<()>> {
         let store = self.store.as_ref().ok_or("the history appends to no store")?;
-        let refusals = self.trace.model.refusals(append, self.world.now());
-        let answer = append_to(store, append);
-        match answer {
+        let refusals = self.trace.model.refusals(commit, self.world.now());
+        match store.commit(commit) {
             Ok(_) if !refusals.is_empty() => {
-                Err(format!("an append was taken in spite of {refusals:?}"))
+                Err(format!("a commit was taken in spite of {refusals:?}"))
             }
             Ok(receipt) => {
-                let stamp = Some(receipt.recorded_at);
-                let epoch = Some(receipt.epoch.number);
-                let written = self.trace.model.accept(append, stamp, epoch);
-                check::receipt(&written, &receipt)?;
-                self.trace.acknowledged = receipt.position;
-                if self.durability == Durability::Sync || append.durable {
-                    self.trace.durable = receipt.position;
-                }
+                let written = check::accepted(&mut self.trace.model, commit, &receipt)?;
+                self.acknowledged(written.position, commit.is_durable());
                 Ok(Ok(()))
             }
-            Err(error) if refusals.is_empty() => {
-                self.trace.model.accept(append, append.recorded_at, None);
-                Ok(Err(error))
+            Err(error) => self.failed(commit, &refusals, error),
+        }
+    }
+
+    fn submit(&mut self, commit: &Commit<'static>) -> Check<Result<()>> {
+        let store = self.store.as_ref().ok_or("the history appends to no store")?;
+        let refusals = self.trace.model.refusals(commit, self.world.now());
+        match store.submit(commit) {
+            Ok(_) if !refusals.is_empty() => {
+                Err(format!("a commit was taken in spite of {refusals:?}"))
             }
-            Err(error) => match check::refusal(&refusals, &error) {
-                Ok(()) => Ok(Ok(())),
-                // A disk that is gone may show before the refusal does.
-                Err(_) => Ok(Err(error)),
-            },
+            Ok(submitted) => {
+                check::accepted(&mut self.trace.model, commit, submitted.receipt())?;
+                Ok(Ok(()))
+            }
+            Err(error) => self.failed(commit, &refusals, error),
+        }
+    }
+
+    /// Everything up to there is in the store: commits become so in their order.
+    fn acknowledged(&mut self, position: Position, durable: bool) {
+        self.trace.acknowledged = self.trace.acknowledged.max(position);
+        if self.durability == Durability::Sync || durable {
+            self.trace.durable = self.trace.durable.max(position);
+        }
+    }
+
+    fn failed(
+        &mut self,
+        commit: &Commit<'static>,
+        refusals: &[ErrorKind],
+        error: Error,
+    ) -> Check<Result<()>> {
+        if refusals.is_empty() {
+            if self.trace.model.repeated(commit).is_none() {
+                self.trace.model.accept(commit, commit.wanted_stamp(), None);
+            }
+            return Ok(Err(error));
+        }
+        match check::refusal(refusals, &error) {
+            Ok(()) => Ok(Ok(())),
+            // A disk that is gone may show before the refusal does.
+            Err(_) => Ok(Err(error)),
         }
     }
 
@@ -146,8 +175,8 @@ impl Run {
         let store = self.store.as_ref().ok_or("the history syncs no store")?;
         match store.sync() {
             Ok(position) => {
-                check::equal("the synced position", self.trace.acknowledged, position)?;
-                self.trace.durable = position;
+                check::equal("the synced position", self.trace.model.head(), position)?;
+                self.acknowledged(position, true);
                 Ok(Ok(()))
             }
             Err(error) => Ok(Err(error)),
@@ -158,27 +187,8 @@ impl Run {
         let store = self.store.take().ok_or("the history closes no store")?;
         let closed = store.close();
         if closed.is_ok() {
-            self.trace.durable = self.trace.acknowledged;
+            self.acknowledged(self.trace.model.head(), true);
         }
         Ok(closed)
-    }
-}
-
-/// Appends as asked for.
-///
-/// # Errors
-/// Those of the store.
-pub fn append_to(store: &Store, append: &Append) -> Result<Receipt> {
-    let mut options = AppendOptions::new();
-    if let Some(moment) = append.recorded_at {
-        options = options.recorded_at(moment);
-    }
-    if append.durable {
-        options = options.durable();
-    }
-    if options == AppendOptions::new() {
-        store.append(&append.stream, append.expected, &append.events)
-    } else {
-        store.append_with(&append.stream, append.expected, &append.events, options)
     }
 }

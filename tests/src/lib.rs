@@ -3,40 +3,51 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`model`] | the reference store: plain vectors and maps with the verbs of the real one |
-//! | [`query`] | what can be asked of either |
-//! | [`reader`] | the reading verbs that a store, a view and a read-only store share |
+//! | [`model`] | the reference store: plain vectors and maps behind the traits of the real one |
 //! | [`workload`] | generators of events, appends and reads |
 //! | [`check`] | compares a store's answers with the model's, field by field |
+//! | [`setting`] | the ways to open a store on the machine's own files |
 //! | [`world`] | a simulated machine: disk, clock, randomness, scheduler |
 //! | [`history`] | short fixed histories, run until a crash ends them |
 //! | [`images`] | every disk that a crash can leave behind |
 //! | [`sweep`] | crashes a history at each of its operations and checks what is left |
+//! | [`files`] | copies of folders, on any file system |
 //! | [`folder`] | a store's folder in memory, to be damaged |
 //! | [`segment_file`] | patches and parts of segment files |
 //! | [`damage`] | says what a damaged store may answer |
 //! | [`golden`] | makes the golden store |
 //! | [`logs`] | the real event logs beside the project |
+//! | [`meeting`] | where the threads of a race wait for each other |
 //! | [`budget`] | how much to try, from environment variables |
 //!
-//! A new verb of the engine joins the rig in three places: the model and [`query`] say what it
-//! means, [`check::answers`] compares it, and [`history::Action`] lets the sweeps crash in it.
+//! A new verb of the engine joins the rig in three places: the model says what it means, [`check::answers`] compares it, and [`history::Action`] lets the sweeps crash in it.
 
 pub mod budget;
 pub mod check;
 pub mod damage;
+pub mod files;
 pub mod folder;
 pub mod golden;
 pub mod history;
 pub mod images;
 pub mod logs;
+pub mod meeting;
 pub mod model;
-pub mod query;
-pub mod reader;
 pub mod segment_file;
+pub mod setting;
 pub mod sweep;
 pub mod workload;
 pub mod world;
+
+/// The kinds of index that this build has. On a simulated disk all of them are the one in memory.
+#[must_use]
+pub fn kinds() -> Vec<annals::IndexKind> {
+    vec![
+        annals::IndexKind::Memory,
+        #[cfg(feature = "rocksdb")]
+        annals::IndexKind::RocksDb,
+    ]
+}
 
 /// The README's example is compiled and run.
 #[cfg(doctest)]

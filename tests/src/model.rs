@@ -1,63 +1,50 @@
-//! The reference store: a vector of events and two maps, with the verbs and the meaning of the real
-//! one. Slow and plain, so that it can be seen to be right.
+//! The reference store: a vector of events and a few maps, with the verbs and the meaning of the
+//! real one. Slow and plain, so that it can be seen to be right.
+//!
+//! [`Model`] is what is in a store; [`ReferenceStore`] puts it behind the traits of the real one.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod reference;
 
-use annals::{EventId, ExpectedVersion, NewEvent, Position, Timestamp, Version, category, limits};
+use std::collections::{BTreeMap, HashMap};
 
-use crate::query::Query;
+use annals::{
+    Checkpoint, Commit, Epoch, ErrorKind, EventId, ExpectedVersion, Facts, Invalid, NewEvent,
+    Position, Query, Read, Timestamp, Version, category, limits,
+};
 
-/// One append, as a caller asks for it.
+pub use reference::{ReferenceStore, ReferenceView};
+
+/// A commit to one stream in any state.
+#[must_use]
+pub fn any(stream: impl Into<String>, events: Vec<NewEvent>) -> Commit<'static> {
+    expecting(stream, ExpectedVersion::Any, events)
+}
+
+/// A commit to one stream.
+#[must_use]
+pub fn expecting(
+    stream: impl Into<String>,
+    expected: impl Into<ExpectedVersion>,
+    events: Vec<NewEvent>,
+) -> Commit<'static> {
+    Commit::new().append(stream.into(), expected, events)
+}
+
+/// What an accepted commit was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Append {
-    /// The stream.
-    pub stream: String,
-    /// What the caller expects of it.
-    pub expected: ExpectedVersion,
-    /// The events.
-    pub events: Vec<NewEvent>,
-    /// The caller's stamp, where it brings one.
-    pub recorded_at: Option<Timestamp>,
-    /// Whether it waits for the disk in a buffered store too.
-    pub durable: bool,
-}
-
-impl Append {
-    /// An append to a stream in any state.
-    #[must_use]
-    pub fn any(stream: impl Into<String>, events: Vec<NewEvent>) -> Self {
-        Self {
-            stream: stream.into(),
-            expected: ExpectedVersion::Any,
-            events,
-            recorded_at: None,
-            durable: false,
-        }
-    }
-}
-
-/// Why the store must refuse an append. Several reasons may hold; the store names one of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The stream is at another version.
-    Conflict(Version),
-    /// An earlier event has the id.
-    IdReused(EventId, Position),
-    /// Something about the arguments.
-    Invalid,
-}
-
-/// What an accepted append was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// Version of its first event.
-    pub first_version: Version,
-    /// Version of its last event.
-    pub version: Version,
     /// Position of its first event.
     pub first_position: Position,
     /// Position of its last event.
     pub position: Position,
+    /// Its stamp, where the model knows it.
+    pub recorded_at: Option<Timestamp>,
+    /// Its epoch, where the model knows it.
+    pub epoch: Option<Epoch>,
+    /// Its streams in the order in which they were named, each with its first and its last version.
+    pub streams: Vec<(String, Version, Version)>,
+    /// It was there before.
+    pub repeated: bool,
 }
 
 /// An event of the model.
@@ -71,12 +58,34 @@ pub struct Recorded {
     pub stream: String,
     /// Its stamp, where the model knows it.
     pub recorded_at: Option<Timestamp>,
-    /// The number of the epoch it was written in, where the model knows it.
-    pub epoch: Option<u32>,
+    /// The epoch it was written in, where the model knows it.
+    pub epoch: Option<Epoch>,
     /// The id that the store derived for it, where it is known.
     pub derived_id: Option<EventId>,
     /// What was appended.
     pub event: NewEvent,
+}
+
+impl Facts for Recorded {
+    fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    fn event_type(&self) -> &str {
+        &self.event.event_type
+    }
+
+    fn each_tag(&self, see: &mut dyn FnMut(&str)) {
+        self.event.tags.iter().for_each(|tag| see(tag));
+    }
+
+    fn correlation_id(&self) -> Option<EventId> {
+        self.event.correlation_id
+    }
+
+    fn causation_id(&self) -> Option<EventId> {
+        self.event.causation_id
+    }
 }
 
 /// A stream of the model.
@@ -101,14 +110,23 @@ pub enum Filter {
     Prefix(String),
 }
 
-/// The reference store. Every reading verb takes the position up to which it looks, so that one
-/// model answers for each state that the store was in.
+/// A commit of the model, and where it ends.
+#[derive(Clone, Debug)]
+struct Committed {
+    commit: Commit<'static>,
+    end: Position,
+}
+
+/// What is in a store. Every reading verb takes the position up to which it looks, so that one model
+/// answers for each state that the store was in.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     events: Vec<Recorded>,
     streams: BTreeMap<String, Vec<usize>>,
     ids: HashMap<EventId, Position>,
-    commit_ends: Vec<Position>,
+    commits: Vec<Committed>,
+    /// The epochs, each with the head behind which it began.
+    epochs: Vec<(Epoch, Position)>,
 }
 
 impl Model {
@@ -118,66 +136,116 @@ impl Model {
         Self::default()
     }
 
-    /// All reasons for which the store must refuse `append` when its clock shows `now`.
+    /// The store was opened for writing.
+    pub fn begin_epoch(&mut self, epoch: Epoch) {
+        self.epochs.push((epoch, self.head()));
+    }
+
+    /// All reasons for which the store must refuse `commit` when its clock shows `now`; it names one
+    /// of them. None where it takes the commit, or has it already.
     #[must_use]
-    pub fn refusals(&self, append: &Append, now: Timestamp) -> Vec<Refusal> {
+    pub fn refusals(&self, commit: &Commit<'_>, now: Timestamp) -> Vec<ErrorKind> {
+        if let Err(invalid) = commit.check() {
+            return vec![ErrorKind::Invalid(invalid)];
+        }
+        // Before anything else: a retry meets what its first try has changed.
+        if let Some((id, position)) = self.known_id(commit) {
+            let reused = ErrorKind::IdReused { id, position };
+            return if self.repeated(commit).is_some() { Vec::new() } else { vec![reused] };
+        }
         let mut refusals = Vec::new();
-        if limits::check_commit(&append.stream, &append.events).is_err() {
-            refusals.push(Refusal::Invalid);
-        }
-        let actual = self.version(&append.stream, Position::MAX);
-        if !append.expected.holds(actual) {
-            refusals.push(Refusal::Conflict(actual));
-        }
-        let mut seen = HashSet::new();
-        for id in append.events.iter().filter_map(|event| event.id) {
-            if let Some(&position) = self.ids.get(&id) {
-                refusals.push(Refusal::IdReused(id, position));
-            }
-            if !seen.insert(id) {
-                refusals.push(Refusal::Invalid);
+        for (stream, expected) in commit.expectations() {
+            let actual = self.version(stream, Position::MAX);
+            if !expected.holds(actual) {
+                let stream = stream.clone().into_owned();
+                refusals.push(ErrorKind::Conflict { stream, expected: *expected, actual });
             }
         }
-        if let Some(moment) = append.recorded_at
+        for condition in commit.conditions() {
+            if let Some(position) = self.first_match(&condition.query, condition.after) {
+                refusals.push(ErrorKind::ConditionFailed { position });
+            }
+            if condition.after > self.head() {
+                refusals.push(invalid("a condition behind the head"));
+            }
+        }
+        if let Some(moment) = commit.wanted_stamp()
             && (moment > now || moment < self.newest_stamp().unwrap_or(Timestamp::MIN))
         {
-            refusals.push(Refusal::Invalid);
+            refusals.push(invalid("a stamp out of order"));
         }
         refusals
+    }
+
+    /// What the commit was given when it came first, where the store has it already.
+    #[must_use]
+    pub fn repeated(&self, commit: &Commit<'_>) -> Option<Written> {
+        let (_, position) = self.known_id(commit)?;
+        let number = self.commits.partition_point(|first| first.end < position);
+        let first = self.commits.get(number)?;
+        let same = first.commit.events().eq(commit.events());
+        same.then(|| Written { repeated: true, ..self.written(number) })
+    }
+
+    /// The first of the commit's ids that the store has.
+    fn known_id(&self, commit: &Commit<'_>) -> Option<(EventId, Position)> {
+        commit.ids().find_map(|id| Some((id, self.find_id(id)?)))
+    }
+
+    fn find_id(&self, id: EventId) -> Option<Position> {
+        let derived = || self.events.iter().find(|event| event.derived_id == Some(id));
+        self.ids.get(&id).copied().or_else(|| derived().map(|event| event.position))
+    }
+
+    fn first_match(&self, query: &Query, after: Position) -> Option<Position> {
+        let behind = self.events.iter().filter(|event| event.position > after);
+        behind.into_iter().find(|event| query.matches(*event)).map(|event| event.position)
     }
 
     /// Takes the events in, whatever speaks against them.
     pub fn accept(
         &mut self,
-        append: &Append,
+        commit: &Commit<'static>,
         recorded_at: Option<Timestamp>,
-        epoch: Option<u32>,
+        epoch: Option<Epoch>,
     ) -> Written {
-        let before = self.version(&append.stream, Position::MAX);
-        let head = self.head();
-        for (index, event) in (1..).zip(&append.events) {
-            let position = head.plus(index);
+        for (name, event) in commit.events() {
+            let position = self.head().plus(1);
             if let Some(id) = event.id {
                 self.ids.insert(id, position);
             }
-            let stream = self.streams.entry(append.stream.clone()).or_default();
+            let stream = self.streams.entry(name.to_owned()).or_default();
             stream.push(self.events.len());
             self.events.push(Recorded {
                 position,
-                version: before.plus(index),
-                stream: append.stream.clone(),
+                version: Version::new(stream.len() as u64),
+                stream: name.to_owned(),
                 recorded_at,
                 epoch,
                 derived_id: None,
                 event: event.clone(),
             });
         }
-        self.commit_ends.push(self.head());
+        self.commits.push(Committed { commit: commit.clone(), end: self.head() });
+        self.written(self.commits.len() - 1)
+    }
+
+    fn written(&self, number: usize) -> Written {
+        let Committed { commit, end } = &self.commits[number];
+        let events = self.events(*end);
+        let events = &events[events.len() - commit.events().count()..];
+        let of_stream = |name: &str| {
+            let mut versions = events.iter().filter(|event| event.stream == name);
+            let first = versions.next().expect("a commit writes its streams").version;
+            (name.to_owned(), first, versions.last().map_or(first, |event| event.version))
+        };
         Written {
-            first_version: before.plus(1),
-            version: self.version(&append.stream, Position::MAX),
-            first_position: head.plus(1),
-            position: self.head(),
+            first_position: events[0].position,
+            position: *end,
+            recorded_at: events[0].recorded_at,
+            epoch: events[0].epoch,
+            streams: commit.streams().iter().map(|(name, _)| of_stream(name)).collect(),
+            repeated: false,
         }
     }
 
@@ -192,7 +260,7 @@ impl Model {
 
     /// Forgets the commits behind `position`, which must be the end of one: a crash took them.
     pub fn cut(&mut self, position: Position) {
-        self.commit_ends.retain(|end| *end <= position);
+        self.commits.retain(|commit| commit.end <= position);
         self.events.retain(|event| event.position <= position);
         self.ids.retain(|_, at| *at <= position);
         let left = self.events.len();
@@ -200,6 +268,7 @@ impl Model {
             events.retain(|index| *index < left);
             !events.is_empty()
         });
+        self.epochs.retain(|(_, head)| *head <= position);
     }
 
     /// The newest position.
@@ -208,25 +277,28 @@ impl Model {
         Position::new(self.events.len() as u64)
     }
 
-    /// The last position of each commit.
-    #[must_use]
-    pub fn commit_ends(&self) -> &[Position] {
-        &self.commit_ends
+    /// The commits in order, each with the position of its last event.
+    pub fn commits(&self) -> impl DoubleEndedIterator<Item = (&Commit<'static>, Position)> {
+        self.commits.iter().map(|committed| (&committed.commit, committed.end))
     }
 
-    /// The commit whose first event stands behind `head`, as it could be appended again.
+    /// Whether `position` is the end of a commit, or lies before the first.
     #[must_use]
-    pub fn commit_behind(&self, head: Position) -> Option<Append> {
-        let end = self.commit_ends.iter().find(|end| **end > head)?;
-        let events = self.events(*end).iter().filter(|event| event.position > head);
-        let stream = self.event(*end)?.stream.clone();
-        Some(Append::any(stream, events.map(|event| event.event.clone()).collect()))
+    pub fn is_between_commits(&self, position: Position) -> bool {
+        position == Position::START || self.commits.iter().any(|commit| commit.end == position)
     }
 
     /// The newest event's stamp, where there is one and it is known.
     #[must_use]
     pub fn newest_stamp(&self) -> Option<Timestamp> {
         self.events.last().and_then(|event| event.recorded_at)
+    }
+
+    /// The last position up to `head` that was stamped at `moment` or before.
+    #[must_use]
+    pub fn position_at(&self, moment: Timestamp, head: Position) -> Position {
+        let past = self.events(head).iter().filter(|event| event.stamp() <= moment);
+        past.last().map_or(Position::START, |event| event.position)
     }
 
     /// All events up to `head`.
@@ -242,33 +314,60 @@ impl Model {
         self.index(position).and_then(|index| self.events.get(index))
     }
 
-    /// What `query` reads, up to `head`; `None` where the store must refuse it.
+    /// The checkpoint behind `position`, where the model knows it.
     #[must_use]
-    pub fn read(&self, query: &Query, head: Position) -> Option<Vec<&Recorded>> {
-        if query.is_invalid() {
-            return None;
+    pub fn checkpoint(&self, position: Position) -> Option<Checkpoint> {
+        match self.event(position) {
+            Some(event) => Some(Checkpoint { epoch: event.epoch?, position }),
+            None => (position == Position::START).then_some(Checkpoint::START),
         }
-        let stamp = |event: &Recorded| {
-            event.recorded_at.expect("reading by time needs events whose stamp is known")
-        };
-        let mut found: Vec<&Recorded> = match &query.stream {
+    }
+
+    /// Whether the history has the checkpoint: its epoch is there, and no later one began before it.
+    fn knows(&self, checkpoint: Checkpoint) -> bool {
+        let Checkpoint { epoch, position } = checkpoint;
+        let mut later = self.epochs.iter().skip_while(|(known, _)| *known != epoch);
+        position == Position::START
+            || (later.next().is_some() && later.all(|(_, head)| *head >= position))
+    }
+
+    /// What `read` gives, up to `head`.
+    ///
+    /// # Errors
+    /// Why the store must refuse it.
+    pub fn read(&self, read: &Read, head: Position) -> Result<Vec<&Recorded>, ErrorKind> {
+        match &read.stream {
+            Some(name) => limits::check_stream_name(name).map_err(ErrorKind::Invalid)?,
+            None if read.from_version.is_some() => return Err(invalid("no stream's version")),
+            None => {}
+        }
+        if let Some(query) = &read.query {
+            query.check().map_err(ErrorKind::Invalid)?;
+        }
+        if let Some(checkpoint) = read.checkpoint
+            && !self.knows(checkpoint)
+        {
+            return Err(ErrorKind::HistoryLost { checkpoint });
+        }
+        let mut found: Vec<&Recorded> = match &read.stream {
             Some(name) => self.stream(name, head),
             None => self.events(head).iter().collect(),
         };
         found.retain(|event| {
-            query.from_version.is_none_or(|bound| event.version >= bound)
-                && query.from.is_none_or(|bound| event.position >= bound)
-                && query.after.is_none_or(|bound| event.position > bound)
-                && query.since.is_none_or(|bound| stamp(event) >= bound)
-                && query.until.is_none_or(|bound| stamp(event) < bound)
+            read.query.as_ref().is_none_or(|query| query.matches(*event))
+                && read.from_version.is_none_or(|bound| event.version >= bound)
+                && event.position >= read.from
+                && read.checkpoint.is_none_or(|bound| event.position > bound.position)
+                && read.since.is_none_or(|bound| event.stamp() >= bound)
+                && read.until.is_none_or(|bound| event.stamp() < bound)
         });
-        if query.backward {
+        if read.backward {
             found.reverse();
         }
         let limit =
-            query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+            read.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         found.truncate(limit);
-        Some(found)
+        Ok(found)
     }
 
     /// The newest event of a stream, up to `head`.
@@ -313,4 +412,14 @@ impl Model {
     fn index(&self, position: Position) -> Option<usize> {
         usize::try_from(position.get().checked_sub(1)?).ok()
     }
+}
+
+impl Recorded {
+    fn stamp(&self) -> Timestamp {
+        self.recorded_at.expect("reading by time needs events whose stamp is known")
+    }
+}
+
+fn invalid(what: &str) -> ErrorKind {
+    ErrorKind::Invalid(Invalid::Other(what.to_owned()))
 }

@@ -1,10 +1,10 @@
 //! A simulated machine: a disk, a clock that stands still, seeded randomness, and background steps
 //! that run when the test says so. Two worlds made alike behave alike.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annals::{Durability, Options, ReadOnlyStore, Result, Store, Timestamp};
+use annals::{Durability, IndexKind, Options, ReadOnlyStore, Result, Store, Timestamp};
 use annals_env::{
     Clock, Env, Faults, FaultyFs, Fs, ManualClock, ManualScheduler, Random, SeededRandom,
 };
@@ -30,6 +30,8 @@ pub fn new_disk(faults: Faults) -> FaultyFs {
 #[derive(Debug)]
 pub struct World {
     disk: Arc<dyn Fs>,
+    root: PathBuf,
+    index: IndexKind,
     /// Its clock.
     pub clock: Arc<ManualClock>,
     /// Who runs its background steps.
@@ -52,7 +54,21 @@ impl World {
         let scheduler = ManualScheduler::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let random = Arc::new(SeededRandom::new(seed));
         let segment_bytes = Options::SEGMENT_BYTES_MIN;
-        Self { disk: Arc::new(disk), clock, scheduler, random, segment_bytes }
+        let (disk, root) = (Arc::new(disk), PathBuf::from(STORE));
+        let index = IndexKind::Memory;
+        Self { disk, root, index, clock, scheduler, random, segment_bytes }
+    }
+
+    /// The same with the store in another folder.
+    #[must_use]
+    pub fn with_root(self, root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), ..self }
+    }
+
+    /// The same with another index than the one in memory.
+    #[must_use]
+    pub fn with_index(self, index: IndexKind) -> Self {
+        Self { index, ..self }
     }
 
     /// The same with segments of another size than the least.
@@ -72,11 +88,11 @@ impl World {
         }
     }
 
-    /// Options with its segment size: the least, where nothing else was said, so that a short
+    /// Options with its index and its segment size: the least, where nothing else was said, so that a short
     /// history fills several.
     #[must_use]
     pub fn options(&self) -> Options {
-        Store::options().env(self.env()).segment_bytes(self.segment_bytes)
+        Store::options().env(self.env()).segment_bytes(self.segment_bytes).index(self.index)
     }
 
     /// Opens the store for writing.
@@ -84,7 +100,7 @@ impl World {
     /// # Errors
     /// Those of the store.
     pub fn open(&self, durability: Durability) -> Result<Store> {
-        self.options().durability(durability).open(Path::new(STORE))
+        self.options().durability(durability).open(&self.root)
     }
 
     /// Opens the store for reading only.
@@ -92,7 +108,7 @@ impl World {
     /// # Errors
     /// Those of the store.
     pub fn open_read_only(&self) -> Result<ReadOnlyStore> {
-        ReadOnlyStore::open_in(&self.env(), Path::new(STORE))
+        ReadOnlyStore::open_in(&self.env(), &self.root)
     }
 
     /// What the wall clock shows.

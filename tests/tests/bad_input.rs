@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use annals::{
-    AppendOptions, Durability, Error, ErrorKind, ExpectedVersion, NewEvent, Options, Position,
+    Durability, Error, ErrorKind, ExpectedVersion, NewEvent, Options, Position, Read,
     ReadOnlyStore, Receipt, Result, Store, Timestamp,
 };
 use annals_env::{Faults, LastChoices, MemoryFs, OperationKind};
-use annals_tests::check;
+use annals_tests::check::{self, collect};
 use annals_tests::folder::Sample;
-use annals_tests::history;
-use annals_tests::model::{Append, Model};
-use annals_tests::reader::collect;
+use annals_tests::kinds;
+use annals_tests::model::{Model, any};
 use annals_tests::segment_file;
 use annals_tests::workload::seeded;
 use annals_tests::world::{BEGINNING, STORE, World, new_disk};
@@ -248,11 +247,11 @@ fn a_bit_flipped_in_the_middle() {
     bytes[offset + length - 1] ^= 1;
     std::fs::write(path.join(&segment), bytes).unwrap();
     let reader = ReadOnlyStore::open(&path).unwrap();
-    let errors: Vec<Error> = reader.read_all().into_iter().filter_map(Result::err).collect();
+    let errors: Vec<Error> = reader.read_all().filter_map(Result::err).collect();
     assert_eq!(errors.len(), 1);
     assert_eq!(errors[0].damage().unwrap().positions, Some((victim, victim)));
     let stream = sample.model.event(victim).unwrap().stream.clone();
-    assert_eq!(reader.read_stream(&stream).into_iter().filter(Result::is_err).count(), 1);
+    assert_eq!(reader.read_stream(&stream).filter(Result::is_err).count(), 1);
     let mut told = Vec::new();
     let report = reader.verify(&mut |done, all| told.push((done, all))).unwrap();
     assert_eq!(report.damage.len(), 1);
@@ -282,7 +281,7 @@ fn a_clock_that_jumps() {
     let stamps: Vec<Timestamp> =
         collect(store.read_all()).unwrap().iter().map(|event| event.recorded_at()).collect();
     assert!(stamps.is_sorted());
-    let since = collect(store.read_all().since(hours(6))).unwrap();
+    let since = collect(store.read(Read::all().since(hours(6)))).unwrap();
     assert_eq!(since.len(), stamps.iter().filter(|stamp| **stamp >= hours(6)).count());
 }
 
@@ -292,8 +291,7 @@ fn stamps_that_callers_bring() {
     let store = world.open(Durability::Sync).unwrap();
     let now = BEGINNING.as_micros();
     let stamped = |micros: i64| -> Result<Receipt> {
-        let options = AppendOptions::new().recorded_at(Timestamp::from_micros(micros));
-        store.append_with("s", ANY, &[event()], options)
+        store.commit(&any("s", vec![event()]).recorded_at(Timestamp::from_micros(micros)))
     };
     // Opening wrote a control record now; that is no stamp of an event.
     assert_eq!(stamped(-5).unwrap().recorded_at.as_micros(), -5);
@@ -309,20 +307,18 @@ fn stamps_that_callers_bring() {
     assert_eq!(store.append("s", ANY, &[event()]).unwrap().recorded_at.as_micros(), now + 9);
     store.close().unwrap();
     let store = world.open(Durability::Sync).unwrap();
-    let options = AppendOptions::new().recorded_at(Timestamp::from_micros(now + 8));
-    assert!(store.append_with("s", ANY, &[event()], options).is_err());
+    let early = any("s", vec![event()]).recorded_at(Timestamp::from_micros(now + 8));
+    assert!(check::is_invalid(&store.commit(&early).unwrap_err()));
 }
 
 /// Appends until the disk is full; what was taken goes into the model.
 fn fill(store: &Store, model: &mut Model, seeds: &mut u64) -> Error {
     for _ in 0..10_000 {
         *seeds += 10;
-        let append = Append::any("order-1", seeded::events(*seeds, 1 + *seeds % 3, 700));
-        match history::append_to(store, &append) {
+        let commit = any("order-1", seeded::events(*seeds, 1 + *seeds % 3, 700));
+        match store.commit(&commit) {
             Ok(receipt) => {
-                let stamp = Some(receipt.recorded_at);
-                let written = model.accept(&append, stamp, Some(receipt.epoch.number));
-                check::receipt(&written, &receipt).unwrap();
+                check::accepted(model, &commit, &receipt).unwrap();
             }
             Err(error) => return error,
         }
@@ -346,10 +342,10 @@ fn a_disk_that_is_full_and_has_room_again() {
                 let error = fill(&store, &mut model, &mut seeds);
                 assert_eq!(*error.kind(), ErrorKind::DiskFull, "{extra}: {error}");
                 // Nothing came of it, again and again, while reads go on.
-                let append = Append::any("order-2", seeded::events(seeds + 5, 2, 900));
+                let commit = any("order-2", seeded::events(seeds + 5, 2, 900));
                 for _ in 0..3 {
-                    let again = history::append_to(&store, &append).map(|receipt| {
-                        model.accept(&append, Some(receipt.recorded_at), None);
+                    let again = store.commit(&commit).map(|receipt| {
+                        check::accepted(&mut model, &commit, &receipt).unwrap();
                     });
                     assert!(again.is_err_and(|error| *error.kind() == ErrorKind::DiskFull));
                     world.scheduler.run_until_idle();
@@ -361,9 +357,9 @@ fn a_disk_that_is_full_and_has_room_again() {
                 }
             }
             disk.set_capacity(None);
-            let append = Append::any("order-2", seeded::events(seeds + 7, 2, 900));
-            let receipt = history::append_to(&store, &append).unwrap();
-            model.accept(&append, Some(receipt.recorded_at), None);
+            let commit = any("order-2", seeded::events(seeds + 7, 2, 900));
+            let receipt = store.commit(&commit).unwrap();
+            check::accepted(&mut model, &commit, &receipt).unwrap();
             world.scheduler.run_until_idle();
             if extra % 2 == 0 {
                 store.close().unwrap();
@@ -404,23 +400,23 @@ fn a_failed_sync() {
     let world = World::new(disk.clone(), 1);
     let store = world.open(Durability::Sync).unwrap();
     let mut model = Model::new();
-    let append = Append::any("s", seeded::events(1, 3, 100));
-    let receipt = history::append_to(&store, &append).unwrap();
-    model.accept(&append, Some(receipt.recorded_at), None);
+    let commit = any("s", seeded::events(1, 3, 100));
+    let receipt = store.commit(&commit).unwrap();
+    check::accepted(&mut model, &commit, &receipt).unwrap();
 
     disk.fail_next(OperationKind::Sync, std::io::ErrorKind::Other);
-    let doubtful = Append::any("s", seeded::events(10, 2, 100));
-    let error = history::append_to(&store, &doubtful).unwrap_err();
+    let doubtful = any("s", seeded::events(10, 2, 100));
+    let error = store.commit(&doubtful).unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::OutcomeUnknown, "{error}");
     assert!(std::error::Error::source(&error).is_some(), "{error} has no cause");
     // The next sync would succeed; it must not be believed.
     for _ in 0..3 {
-        let error = history::append_to(&store, &append).unwrap_err();
+        let error = store.commit(&commit).unwrap_err();
         assert_eq!(*error.kind(), ErrorKind::Failed, "{error}");
         assert_eq!(*store.sync().unwrap_err().kind(), ErrorKind::OutcomeUnknown);
     }
     check::answers(&store, &model, model.head()).unwrap();
-    check::answers(&store.view(), &model, model.head()).unwrap();
+    check::answers(&store.head(), &model, model.head()).unwrap();
     let killed = disk.kill(&mut LastChoices);
     drop(store);
 
@@ -443,14 +439,14 @@ fn a_failed_background_sync() {
     let world = World::new(disk.clone(), 1);
     let store = world.open(Durability::Buffered).unwrap();
     let mut model = Model::new();
-    let append = Append::any("s", seeded::events(1, 3, 100));
-    let receipt = history::append_to(&store, &append).unwrap();
-    model.accept(&append, Some(receipt.recorded_at), None);
+    let commit = any("s", seeded::events(1, 3, 100));
+    let receipt = store.commit(&commit).unwrap();
+    check::accepted(&mut model, &commit, &receipt).unwrap();
     world.scheduler.run_until_idle();
     disk.fail_next(OperationKind::Sync, std::io::ErrorKind::Other);
     world.clock.advance(Options::SYNC_INTERVAL_DEFAULT);
     world.scheduler.run_until_idle();
-    let error = history::append_to(&store, &append).unwrap_err();
+    let error = store.commit(&commit).unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::Failed, "{error}");
     assert!(store.sync().is_err(), "what was not synced must not be said to be");
     // What was acknowledged is visible, and survives the process.
@@ -462,21 +458,24 @@ fn a_failed_background_sync() {
 
 #[test]
 fn a_lost_index_is_made_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store");
-    let sample = Sample::new(2, 40);
-    sample.folder.save(&path).unwrap();
-    let mut told = Vec::new();
-    let rebuilt = annals::rebuild_index(&path, &mut |done, all| told.push((done, all))).unwrap();
-    assert_eq!(rebuilt.events, sample.model.head().get());
-    assert_eq!(rebuilt.streams, 3);
-    assert!(told.iter().all(|(done, all)| done <= all));
-    std::fs::remove_dir_all(path.join("index")).unwrap();
-    let reader = ReadOnlyStore::open(&path).unwrap();
-    check::answers(&reader, &sample.model, sample.model.head()).unwrap();
-    assert!(!path.join("index").exists(), "a read-only opening wrote an index");
-    let store = Store::open(&path).unwrap();
-    check::answers(&store, &sample.model, sample.model.head()).unwrap();
+    for kind in kinds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let sample = Sample::new(2, 40);
+        sample.folder.save(&path).unwrap();
+        let mut told = Vec::new();
+        let mut tell = |done, all| told.push((done, all));
+        let rebuilt = annals::rebuild_index(&path, kind, &mut tell).unwrap();
+        assert_eq!(rebuilt.events, sample.model.head().get());
+        assert_eq!(rebuilt.streams, 3);
+        assert!(told.iter().all(|(done, all)| done <= all));
+        std::fs::remove_dir_all(path.join("index")).unwrap();
+        let reader = ReadOnlyStore::open(&path).unwrap();
+        check::answers(&reader, &sample.model, sample.model.head()).unwrap();
+        assert!(!path.join("index").exists(), "a read-only opening wrote an index");
+        let store = Store::options().index(kind).open(&path).unwrap();
+        check::answers(&store, &sample.model, sample.model.head()).unwrap();
+    }
 }
 
 #[cfg(unix)]

@@ -13,17 +13,19 @@
 
 use std::time::Duration;
 
-use annals::{Durability, ExpectedVersion, Options, Timestamp};
+use annals::{
+    Commit, Durability, ExpectedVersion as Exp, NewEvent, Options, Position, QueryItem, Timestamp,
+};
 use annals_env::Faults;
 use annals_tests::budget;
 use annals_tests::history::{self, Action};
-use annals_tests::model::Append;
+use annals_tests::model::{any, expecting};
 use annals_tests::sweep::{SYNC_PAUSE, Sweep};
 use annals_tests::workload::seeded;
 use annals_tests::world::{BEGINNING, new_disk};
 
 /// Images tried after each crash point unless the environment says otherwise.
-const IMAGES: usize = 60;
+const IMAGES: usize = 40;
 
 /// Larger than what is reserved ahead.
 const LARGE_SEGMENT_BYTES: u64 = 1 << 20;
@@ -32,12 +34,27 @@ const SYNC: Action = Action::Open(Durability::Sync);
 const BUFFERED: Action = Action::Open(Durability::Buffered);
 
 fn append(stream: &str, seed: u64, count: u64, data_bytes: usize) -> Action {
-    Action::Append(Append::any(stream, seeded::events(seed, count, data_bytes)))
+    Action::Commit(any(stream, seeded::events(seed, count, data_bytes)))
 }
 
 fn durable(stream: &str, seed: u64) -> Action {
-    let append = Append::any(stream, seeded::events(seed, 1, 50));
-    Action::Append(Append { durable: true, ..append })
+    Action::Commit(any(stream, seeded::events(seed, 1, 50)).durable())
+}
+
+/// Over two streams or three, one of them in two parts; all events have ids.
+fn over_streams(seed: u64, data_bytes: usize) -> Commit<'static> {
+    let events = |from: u64, count| with_ids(seed + from, count, data_bytes);
+    let commit = any("order-1", events(0, 2)).append("cart-1", Exp::Any, events(2, 1));
+    if seed.is_multiple_of(20) {
+        return commit;
+    }
+    commit.append("order-2", Exp::Any, events(3, 2)).append("order-1", Exp::Any, events(5, 1))
+}
+
+fn with_ids(seed: u64, count: u64, data_bytes: usize) -> Vec<NewEvent> {
+    let ids = (seed..).map(seeded::id);
+    let events = seeded::events(seed, count, data_bytes).into_iter();
+    events.zip(ids).map(|(event, id)| NewEvent { id: Some(id), ..event }).collect()
 }
 
 /// With the smallest segments.
@@ -253,10 +270,8 @@ fn opened_again_and_again() {
 fn an_import_with_stamps_of_its_own() {
     let stamped = |seed: u64, seconds: i64| {
         let moment = BEGINNING.as_micros() - 1_000_000_000_000 + seconds * 1_000_000;
-        Action::Append(Append {
-            recorded_at: Some(Timestamp::from_micros(moment)),
-            ..Append::any("order-1", seeded::events(seed, 2, 150))
-        })
+        let commit = any("order-1", seeded::events(seed, 2, 150));
+        Action::Commit(commit.recorded_at(Timestamp::from_micros(moment)))
     };
     sweep(
         "import",
@@ -276,21 +291,117 @@ fn an_import_with_stamps_of_its_own() {
 
 #[test]
 fn refused_appends_leave_nothing() {
-    let refused = Append {
-        expected: ExpectedVersion::at(7),
-        ..Append::any("order-1", seeded::events(50, 2, 100))
-    };
+    let refused = expecting("order-1", Exp::at(7), seeded::events(50, 2, 100));
     sweep(
         "refusals",
         vec![
             SYNC,
             append("order-1", 1, 1, 100),
-            Action::Append(refused.clone()),
+            Action::Commit(refused.clone()),
             append("order-1", 2, 1, 100),
-            Action::Append(refused),
+            Action::Commit(refused),
             Action::Close,
         ],
     );
+}
+
+#[test]
+fn commits_over_several_streams() {
+    let actions = |open| {
+        vec![
+            open,
+            Action::Commit(over_streams(10, 60).expect("customer-1", Exp::NoStream)),
+            Action::Commit(over_streams(20, 700).expect("order-2", Exp::at(2))),
+            // Refused by a stream that it does not write.
+            Action::Commit(over_streams(30, 60).expect("customer-1", Exp::Exists)),
+            Action::Steps,
+            Action::Commit(over_streams(50, 900)),
+            Action::Close,
+        ]
+    };
+    sweep("several streams", actions(SYNC));
+    sweep("several streams, buffered", actions(BUFFERED));
+}
+
+#[test]
+fn conditions() {
+    let noted = || QueryItem::new().event_type("Once").tag("name:ada");
+    let once = |seed: u64, after: u64| {
+        let event = NewEvent::json("Once", "{}").tag("name:ada").id(seeded::id(seed));
+        let commit = any(format!("user-{seed}"), vec![event]);
+        Action::Commit(commit.fail_if(noted(), Position::new(after)))
+    };
+    sweep(
+        "conditions",
+        vec![
+            SYNC,
+            append("order-1", 1, 2, 100),
+            once(100, 0),
+            // Refused: it happened.
+            once(101, 0),
+            Action::Close,
+            BUFFERED,
+            once(102, 2),
+            // Known to the caller.
+            once(103, 3),
+            Action::Sync,
+            // The very commit that was there first.
+            once(100, 0),
+            once(104, 3),
+        ],
+    );
+}
+
+#[test]
+fn commits_tried_again() {
+    let (one, two) = (over_streams(10, 200), over_streams(20, 60));
+    let changed = any("order-1", with_ids(10, 1, 200));
+    sweep(
+        "retries",
+        vec![
+            BUFFERED,
+            Action::Commit(one.clone()),
+            Action::Commit(one.clone().durable()),
+            Action::Submit(two.clone()),
+            Action::Commit(two.clone()),
+            // An id of another commit.
+            Action::Commit(changed),
+            Action::Close,
+            SYNC,
+            Action::Commit(one.expect("order-1", Exp::NoStream)),
+            Action::Commit(two),
+            append("order-1", 40, 1, 100),
+        ],
+    );
+}
+
+#[test]
+fn commits_that_nobody_waits_for() {
+    let submit = |seed: u64, data_bytes| Action::Submit(over_streams(seed, data_bytes));
+    let actions = |open| {
+        vec![
+            open,
+            submit(10, 60),
+            submit(20, 700),
+            Action::Steps,
+            submit(30, 60),
+            append("order-1", 40, 1, 100),
+            submit(50, 1_500),
+            submit(60, 100),
+            submit(70, 100),
+            Action::Advance(SYNC_PAUSE),
+            Action::Steps,
+            submit(80, 300),
+            Action::Drop,
+            SYNC,
+            submit(90, 40),
+            Action::Sync,
+            submit(100, 40),
+            Action::Close,
+        ]
+    };
+    sweep("submitted", actions(SYNC));
+    sweep("submitted, buffered", actions(BUFFERED));
 }
 
 /// The canary: a disk that only says that it syncs must be found out.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use annals::Position;
 use annals_tests::budget;
 use annals_tests::check::Check;
-use annals_tests::damage::{Finding, examine};
+use annals_tests::damage::{Finding, examine, examine_in_turn};
 use annals_tests::folder::{Folder, Sample};
 
 /// No footer of the samples is longer.
@@ -51,6 +51,12 @@ fn kind(path: &Path) -> &'static str {
 /// Runs `examine`; a panic is a difference like any other.
 fn examined(folder: &Folder, sample: &Sample) -> Check<Finding> {
     catch_unwind(AssertUnwindSafe(|| examine(folder, sample)))
+        .unwrap_or_else(|_| Err("the engine panicked".to_owned()))
+}
+
+/// One of very many such examinations.
+fn examined_in_turn(folder: &Folder, sample: &Sample, turn: usize) -> Check<Finding> {
+    catch_unwind(AssertUnwindSafe(|| examine_in_turn(folder, sample, turn)))
         .unwrap_or_else(|_| Err("the engine panicked".to_owned()))
 }
 
@@ -118,7 +124,7 @@ fn every_byte_flipped() {
         let original = folder.read(&flip.path);
         folder.change(&flip.path, |bytes| bytes[flip.offset] ^= 1 << flip.bit);
         let told = |error| format!("{flip:?}: {error}");
-        let finding = examined(&folder, &sample).map_err(told)?;
+        let finding = examined_in_turn(&folder, &sample, flip.offset).map_err(told)?;
         let in_log = flip.path.starts_with("log");
         if finding.is_harmless() {
             let unwritten =
@@ -206,7 +212,7 @@ fn every_length_of_every_file() {
         let rest = folder.read(path).split_off(*length);
         folder.change(path, |bytes| bytes.truncate(*length));
         let told = |error| format!("{} cut to {length} bytes: {error}", path.display());
-        let finding = examined(&folder, &sample).map_err(told)?;
+        let finding = examined_in_turn(&folder, &sample, *length).map_err(told)?;
         found.fetch_add(usize::from(!finding.is_harmless()), Ordering::Relaxed);
         let in_log = path.starts_with("log");
         // A sealed segment without its footer is what a crash may leave too.

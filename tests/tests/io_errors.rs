@@ -3,11 +3,10 @@
 
 use std::io;
 
-use annals::{Durability, ErrorKind, ExpectedVersion, Position, Store};
+use annals::{Commit, Durability, ErrorKind, ExpectedVersion, Position, Store};
 use annals_env::{Faults, FaultyFs, LastChoices, OperationKind};
 use annals_tests::check::{self, Check};
-use annals_tests::history;
-use annals_tests::model::{Append, Model};
+use annals_tests::model::{Model, any};
 use annals_tests::sweep::SYNC_PAUSE;
 use annals_tests::workload::seeded;
 use annals_tests::world::{World, new_disk};
@@ -50,12 +49,10 @@ fn work(disk: &FaultyFs, shape: Shape, close: bool) -> Check<Tried> {
     let mut failed = false;
     for seed in 0..20_u64 {
         let bytes = [900, 30, 4_000, 60, 11_000][usize::try_from(seed % 5).unwrap()];
-        let append = Append {
-            durable: seed % 7 == 4,
-            ..Append::any("order-1", seeded::events(seed * 10, 1 + seed % 3, bytes))
-        };
+        let commit = any("order-1", seeded::events(seed * 10, 1 + seed % 3, bytes));
+        let commit = if seed % 7 == 4 { commit.durable() } else { commit };
         if !failed || seed % 4 == 0 {
-            failed |= try_append(&store, &append, shape.durability, failed, &mut tried)?;
+            failed |= try_commit(&store, &commit, shape.durability, failed, &mut tried)?;
         }
         world.clock.advance(SYNC_PAUSE / 3);
         if seed % 3 == 0 {
@@ -77,21 +74,19 @@ fn work(disk: &FaultyFs, shape: Shape, close: bool) -> Check<Tried> {
 }
 
 /// Whether the store has failed for good.
-fn try_append(
+fn try_commit(
     store: &Store,
-    append: &Append,
+    commit: &Commit<'static>,
     durability: Durability,
     failed: bool,
     tried: &mut Tried,
 ) -> Check<bool> {
-    match history::append_to(store, append) {
+    match store.commit(commit) {
         Ok(_) if failed => Err("an append was taken after a failure".to_owned()),
         Ok(receipt) => {
-            let stamp = Some(receipt.recorded_at);
-            let written = tried.model.accept(append, stamp, Some(receipt.epoch.number));
-            check::receipt(&written, &receipt)?;
+            check::accepted(&mut tried.model, commit, &receipt)?;
             tried.acknowledged = receipt.position;
-            if durability == Durability::Sync || append.durable {
+            if durability == Durability::Sync || commit.is_durable() {
                 tried.durable = receipt.position;
             }
             Ok(false)
@@ -100,7 +95,7 @@ fn try_append(
             ErrorKind::DiskFull if !failed => Ok(false),
             ErrorKind::Failed => Ok(true),
             ErrorKind::OutcomeUnknown if !failed => {
-                tried.model.accept(append, None, None);
+                tried.model.accept(commit, None, None);
                 Ok(true)
             }
             other => Err(format!("an append failed with {other:?}: {error}")),
@@ -144,7 +139,7 @@ fn examine(disk: &FaultyFs, tried: &Tried, failed: OperationKind, seed: u64) -> 
     }
     let mut later = tried.clone();
     later.model.cut(head);
-    let further = Append::any("further", seeded::events(9_999, 1, 50));
+    let further = any("further", seeded::events(9_999, 1, 50));
     let written = later.model.accept(&further, None, None);
     for (index, image) in disk.power_cuts(4, seed).images.iter().enumerate() {
         let store = World::new(image.clone(), 3)
@@ -212,14 +207,14 @@ fn a_read_that_fails() {
     let store = world.open(Durability::Sync).unwrap();
     let mut model = Model::new();
     for seed in 0..12 {
-        let append = Append::any("order-1", seeded::events(seed * 10, 2, 900));
-        let receipt = history::append_to(&store, &append).unwrap();
-        model.accept(&append, Some(receipt.recorded_at), None);
+        let commit = any("order-1", seeded::events(seed * 10, 2, 900));
+        let receipt = store.commit(&commit).unwrap();
+        check::accepted(&mut model, &commit, &receipt).unwrap();
         world.scheduler.run_until_idle();
     }
     for _ in 0..6 {
         disk.fail_next(OperationKind::Read, io::ErrorKind::Other);
-        let items: Vec<_> = store.read_all().into_iter().collect();
+        let items: Vec<_> = store.read_all().collect();
         let errors: Vec<_> = items.iter().filter_map(|item| item.as_ref().err()).collect();
         for error in &errors {
             assert_eq!(*error.kind(), ErrorKind::Io, "{error}");
@@ -232,10 +227,9 @@ fn a_read_that_fails() {
     }
     // Appends are not held up by what only a reading met.
     disk.set_faults(|faults| faults.read_error = 0.0);
-    while store.read_all().into_iter().any(|item| item.is_err()) {}
+    while store.read_all().any(|item| item.is_err()) {}
     check::answers(&store, &model, model.head()).unwrap();
-    let append = Append::any("order-1", seeded::events(900, 2, 100));
-    history::append_to(&store, &append).unwrap();
+    store.commit(&any("order-1", seeded::events(900, 2, 100))).unwrap();
 }
 
 /// A store on a disk whose reads fail now and then is opened, or says why not.

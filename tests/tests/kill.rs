@@ -7,15 +7,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use annals::{Durability, Event, Position, ReadOnlyStore, Store};
+use annals::{Durability, Event, EventReader, Position, Read as Reading, ReadOnlyStore, Store};
 use annals_env::SeededRandom;
 use annals_tests::budget;
 use annals_tests::check;
+use annals_tests::kinds;
 use annals_tests::model::Recorded;
+use annals_tests::setting;
 use annals_tests::workload::seeded;
 
 /// One test at a time: a process that is being made shares this one's open files for a moment, and
@@ -54,10 +57,15 @@ impl Said {
     }
 }
 
+/// Each writer has the next kind of index: the folder goes from one to the other.
 fn spawn(folder: &Path, durability: Durability, seed: u64) -> Child {
+    static SPAWNED: AtomicUsize = AtomicUsize::new(0);
+    let spawned = SPAWNED.fetch_add(1, Ordering::Relaxed);
+    let index = kinds()[spawned % kinds().len()];
     Command::new(env!("CARGO_BIN_EXE_kill_writer"))
         .arg(folder)
         .arg(if durability == Durability::Sync { "sync" } else { "buffered" })
+        .arg(setting::index_name(index))
         .args([seed, THREADS, SEGMENT_BYTES].map(|number| number.to_string()))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -121,12 +129,12 @@ fn check_event(event: &Event, before: Option<&Event>, said: &Said) -> (u64, u64,
 }
 
 /// All events are there that were acknowledged, none that was not tried, and commits are whole.
-fn check_all(store: &dyn annals_tests::reader::Reader, said: &Said) -> Position {
+fn check_all(store: &dyn EventReader, said: &Said) -> Position {
     let mut before: Option<Event> = None;
     let mut versions: HashMap<String, u64> = HashMap::new();
     let mut begun: HashMap<u64, Position> = HashMap::new();
     let mut open = false;
-    for event in store.read_all() {
+    for event in store.read(Reading::all()) {
         let event = event.unwrap();
         let expected = before.as_ref().map_or(1, |before| before.position().get() + 1);
         assert_eq!(event.position().get(), expected);

@@ -5,14 +5,12 @@ use annals::limits::{
     METADATA_BYTES_MAX, STREAM_NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_PER_EVENT_MAX,
 };
 use annals::{
-    Error, ErrorKind, EventId, ExpectedVersion, Invalid, NewEvent, Position, Store, Timestamp,
-    Version,
+    Error, ErrorKind, EventId, ExpectedVersion, Invalid, NewEvent, Position, Read, Store,
+    Timestamp, Version,
 };
 use annals_env::MemoryFs;
-use annals_tests::check;
-use annals_tests::model::{Append, Model};
-use annals_tests::query::Query;
-use annals_tests::reader::collect;
+use annals_tests::check::{self, collect};
+use annals_tests::model::{self, Model};
 use annals_tests::workload::seeded;
 use annals_tests::world::World;
 
@@ -27,13 +25,12 @@ fn is_taken(store: &Store, stream: &str, events: &[NewEvent]) {
     let mut model = Model::new();
     for event in collect(store.read_all()).unwrap() {
         assert_ne!(event.stream(), stream, "each case has a stream of its own");
-        model.accept(&Append::any(event.stream(), vec![NewEvent::default()]), None, None);
+        model.accept(&model::any(event.stream(), vec![NewEvent::default()]), None, None);
     }
-    let append = Append::any(stream, events.to_vec());
+    let commit = model::any(stream, events.to_vec());
     let receipt = store.append(stream, ANY, events).unwrap();
-    let written = model.accept(&append, Some(receipt.recorded_at), None);
-    check::receipt(&written, &receipt).unwrap();
-    check::query(store, &model, &Query::stream(stream), receipt.position).unwrap();
+    check::accepted(&mut model, &commit, &receipt).unwrap();
+    check::read(store, &model, &Read::stream(stream), receipt.position).unwrap();
     check::stream_end(store, &model, stream, receipt.position).unwrap();
 }
 
@@ -157,7 +154,7 @@ fn the_largest_commits_survive_reopening() {
     store.close().unwrap();
     let store = world.open(annals::Durability::Sync).unwrap();
     assert_eq!(store.position(), head);
-    assert_eq!(store.read_all().into_iter().map(Result::unwrap).count() as u64, head.get());
+    assert_eq!(store.read_all().map(Result::unwrap).count() as u64, head.get());
     assert!(store.verify(&mut |_, _| {}).unwrap().is_clean());
 }
 
@@ -243,51 +240,48 @@ fn bounds_of_reads() {
     for seed in 0..5 {
         store.append(["a", "b"][seed % 2], ANY, &seeded::events(seed as u64 * 10, 2, 40)).unwrap();
     }
-    let positions = |query: Query| -> Vec<u64> {
-        let events = collect(query.of(&store)).unwrap();
+    let positions = |read: Read| -> Vec<u64> {
+        let events = collect(store.read(read)).unwrap();
         events.iter().map(|event| event.position().get()).collect()
     };
-    let all = Query::all;
-    let at = |number| Some(Position::new(number));
-    assert_eq!(positions(Query { from: at(9), ..all() }), [9, 10]);
-    assert_eq!(positions(Query { from: at(0), limit: Some(2), ..all() }), [1, 2]);
-    assert_eq!(positions(Query { after: at(9), ..all() }), [10]);
-    assert_eq!(positions(Query { after: at(0), limit: Some(1), ..all() }), [1]);
-    for beyond in [at(11), at(1_000_000), Some(Position::MAX)] {
-        assert!(positions(Query { from: beyond, ..all() }).is_empty());
-        assert!(positions(Query { after: beyond, ..all() }.backward()).is_empty());
+    let all = Read::all;
+    let at = Position::new;
+    assert_eq!(positions(all().from(at(9))), [9, 10]);
+    assert_eq!(positions(all().from(at(0)).limit(2)), [1, 2]);
+    assert_eq!(positions(all().after(at(9))), [10]);
+    assert_eq!(positions(all().after(at(0)).limit(1)), [1]);
+    for beyond in [at(11), at(1_000_000), Position::MAX] {
+        assert!(positions(all().from(beyond)).is_empty());
+        assert!(positions(all().after(beyond).backward()).is_empty());
     }
-    assert!(positions(Query { after: at(10), ..all() }).is_empty());
-    assert!(positions(Query { limit: Some(0), ..all() }).is_empty());
-    assert!(positions(Query { limit: Some(0), ..all() }.backward()).is_empty());
-    assert_eq!(positions(Query { limit: Some(u64::MAX), ..all() }).len(), 10);
-    assert_eq!(positions(Query { from: at(3), after: at(7), ..all() }), [8, 9, 10]);
-    assert_eq!(positions(Query { after: at(8), limit: Some(1), ..all() }.backward()), [10]);
-    let version = |number| Some(Version::new(number));
-    let a = || Query::stream("a");
-    assert_eq!(positions(Query { from_version: version(5), ..a() }), [9, 10]);
-    assert_eq!(positions(Query { from_version: version(5), ..a() }.backward()), [10, 9]);
-    assert_eq!(positions(Query { from_version: version(0), limit: Some(1), ..a() }), [1]);
-    assert!(positions(Query { from_version: version(7), ..a() }).is_empty());
-    assert!(positions(Query { from_version: version(u64::MAX), ..a() }).is_empty());
-    assert_eq!(positions(Query { from_version: version(2), from: at(6), ..a() }), [6, 9, 10]);
-    let stamp = |micros| Some(Timestamp::from_micros(micros));
-    assert_eq!(
-        positions(Query { since: stamp(i64::MIN), until: stamp(i64::MAX), ..all() }).len(),
-        10
-    );
-    assert!(positions(Query { since: stamp(i64::MAX), ..all() }).is_empty());
-    assert!(positions(Query { until: stamp(i64::MIN), ..all() }).is_empty());
-    assert!(positions(Query { since: stamp(10), until: stamp(9), ..all() }).is_empty());
+    assert!(positions(all().after(at(10))).is_empty());
+    assert!(positions(all().limit(0)).is_empty());
+    assert!(positions(all().limit(0).backward()).is_empty());
+    assert_eq!(positions(all().limit(u64::MAX)).len(), 10);
+    assert_eq!(positions(all().from(at(3)).after(at(7))), [8, 9, 10]);
+    assert_eq!(positions(all().after(at(8)).limit(1).backward()), [10]);
+    let version = Version::new;
+    let a = || Read::stream("a");
+    assert_eq!(positions(a().from_version(version(5))), [9, 10]);
+    assert_eq!(positions(a().from_version(version(5)).backward()), [10, 9]);
+    assert_eq!(positions(a().from_version(version(0)).limit(1)), [1]);
+    assert!(positions(a().from_version(version(7))).is_empty());
+    assert!(positions(a().from_version(version(u64::MAX))).is_empty());
+    assert_eq!(positions(a().from_version(version(2)).from(at(6))), [6, 9, 10]);
+    let stamp = Timestamp::from_micros;
+    assert_eq!(positions(all().since(stamp(i64::MIN)).until(stamp(i64::MAX))).len(), 10);
+    assert!(positions(all().since(stamp(i64::MAX))).is_empty());
+    assert!(positions(all().until(stamp(i64::MIN))).is_empty());
+    assert!(positions(all().since(stamp(10)).until(stamp(9))).is_empty());
 }
 
 #[test]
 fn versions_mean_nothing_across_streams() {
     let store = Store::in_memory().unwrap();
     store.append("a", ANY, &[event()]).unwrap();
-    for limit in [None, Some(0), Some(5)] {
-        let query = Query { from_version: Some(Version::new(1)), limit, ..Query::all() };
-        check::query(&store, &Model::new(), &query, Position::new(1)).unwrap();
-        check::query(&store.view(), &Model::new(), &query.backward(), Position::new(1)).unwrap();
+    for limit in [0, 5, u64::MAX] {
+        let read = Read::all().from_version(Version::new(1)).limit(limit);
+        check::read(&store, &Model::new(), &read, Position::new(1)).unwrap();
+        check::read(&store.head(), &Model::new(), &read.backward(), Position::new(1)).unwrap();
     }
 }

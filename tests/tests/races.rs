@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use annals::{
-    AppendOptions, Durability, ExpectedVersion, NewEvent, Options, Position, Store, Version,
+    Commit, Durability, ExpectedVersion, IndexKind, NewEvent, Options, Position, Read, Store,
+    Version,
 };
 use annals_env::Env;
 use annals_tests::budget;
-use annals_tests::reader::collect;
+use annals_tests::check::collect;
+use annals_tests::kinds;
 
 const THREADS: u64 = 64;
 const BOTH: [Durability; 2] = [Durability::Sync, Durability::Buffered];
@@ -23,11 +25,12 @@ const BOTH: [Durability; 2] = [Durability::Sync, Durability::Buffered];
 fn on_each_store(test: impl Fn(&Store)) {
     for durability in BOTH {
         let folder = tempfile::tempdir().unwrap();
-        for (env, path) in [
-            (Env::real(), folder.path().join("store")),
-            (Env::in_memory(), Path::new("/store").to_path_buf()),
-        ] {
-            let options = Store::options().env(env).durability(durability);
+        let real = kinds()
+            .into_iter()
+            .map(|kind| (Env::real(), folder.path().join(format!("{kind:?}")), kind));
+        let memory = (Env::in_memory(), Path::new("/store").to_path_buf(), IndexKind::Memory);
+        for (env, path, kind) in real.chain([memory]) {
+            let options = Store::options().env(env).durability(durability).index(kind);
             let options = options.segment_bytes(Options::SEGMENT_BYTES_MIN * 8);
             let store = options.open(&path).unwrap();
             test(&store);
@@ -71,18 +74,18 @@ fn follow(store: &Store, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let head = store.position();
         assert!(head >= seen, "the head went back from {seen} to {head}");
-        let view = store.view();
+        let view = store.head();
         assert!(view.position() >= head);
-        let events = collect(view.read_all().after(seen)).unwrap();
+        let events = collect(view.read(Read::all().after(seen))).unwrap();
         for (event, number) in events.iter().zip(seen.get() + 1..) {
             assert_eq!(event.position().get(), number);
         }
         let last = events.last().map_or(seen, |event| event.position());
         assert_eq!(last, view.position(), "the view shows another end than it says");
-        let newest = collect(view.read_all().backward().limit(1)).unwrap();
+        let newest = collect(view.read(Read::all().backward().limit(1))).unwrap();
         assert_eq!(newest.first().map_or(Position::START, |event| event.position()), last);
         // The store has gone on meanwhile, never back.
-        let beyond = collect(store.read_all().after(seen)).unwrap();
+        let beyond = collect(store.read(Read::all().after(seen))).unwrap();
         assert!(beyond.len() >= events.len());
         seen = last;
         thread::yield_now();
@@ -220,7 +223,8 @@ fn one_of_64_uses_an_id() {
                             Err(error) => match error.kind() {
                                 annals::ErrorKind::IdReused { id: used, position } => {
                                     assert_eq!(*used, id);
-                                    let found = collect(store.read_all().from(*position).limit(1));
+                                    let one = Read::all().from(*position).limit(1);
+                                    let found = collect(store.read(one));
                                     assert_eq!(found.unwrap()[0].id(), id);
                                 }
                                 other => panic!("{other:?}"),
@@ -252,13 +256,10 @@ fn writers_of_64_streams() {
                             let data = vec![u8::try_from(writer).unwrap(); size];
                             let events = [event(writer, number), NewEvent::binary("B", data)];
                             let expected = ExpectedVersion::at(number * 2);
-                            let options = if number % 10 == 9 {
-                                AppendOptions::new().durable()
-                            } else {
-                                AppendOptions::new()
-                            };
-                            let receipt =
-                                store.append_with(&stream, expected, &events, options).unwrap();
+                            let commit = Commit::new().append(&stream, expected, &events);
+                            let durable = number % 10 == 9;
+                            let commit = if durable { commit.durable() } else { commit };
+                            let receipt = store.commit(&commit).unwrap();
                             assert_eq!(receipt.version.get(), number * 2 + 2);
                             assert_eq!(receipt.position, receipt.first_position.plus(1));
                             assert!(store.position() >= receipt.position);

@@ -1,14 +1,22 @@
 //! The real event logs go in, come out equal, and stay so. The logs are no part of the project;
 //! where they are missing, the tests say so and pass.
 
-use annals::{Durability, ExpectedVersion, Position, ReadOnlyStore, Store};
+use annals::{
+    Durability, EventReader, ExpectedVersion, IndexKind, Position, Read, ReadOnlyStore, Store,
+};
 use annals_tests::check;
+use annals_tests::kinds;
 use annals_tests::logs::{self, LOGS};
-use annals_tests::model::{Append, Filter, Model};
-use annals_tests::query::Query;
+use annals_tests::model::{Filter, Model, expecting};
 use annals_tests::workload::seeded;
 
 fn run(name: &str, durability: Durability) {
+    for index in kinds() {
+        run_on(name, durability, index);
+    }
+}
+
+fn run_on(name: &str, durability: Durability, index: IndexKind) {
     let Some(path) = logs::find(name) else {
         println!("skipped: the log {name} is not here");
         return;
@@ -17,15 +25,14 @@ fn run(name: &str, durability: Durability) {
     let lines = logs::read(&path);
     assert_eq!(lines.len(), events);
     let folder = tempfile::tempdir().unwrap();
-    let options = Store::options().durability(durability).segment_bytes(2 << 20);
+    let options = Store::options().durability(durability).segment_bytes(2 << 20).index(index);
     let store = options.open(folder.path()).unwrap();
     let mut model = Model::new();
     for (stream, event) in lines {
-        let append = Append::any(stream, vec![event]);
-        let expected = ExpectedVersion::Version(store.version(&append.stream).unwrap());
-        let receipt = store.append(&append.stream, expected, &append.events).unwrap();
-        let written = model.accept(&append, Some(receipt.recorded_at), Some(1));
-        check::receipt(&written, &receipt).unwrap();
+        let version = store.version(&stream).unwrap();
+        let commit = expecting(stream, version, vec![event]);
+        let receipt = store.commit(&commit).unwrap();
+        check::accepted(&mut model, &commit, &receipt).unwrap();
     }
     let head = Position::new(events as u64);
     check_all(&store, &model, head, streams);
@@ -49,21 +56,16 @@ fn run(name: &str, durability: Durability) {
     store.close().unwrap();
 }
 
-fn check_all(
-    reader: &dyn annals_tests::reader::Reader,
-    model: &Model,
-    head: Position,
-    streams: usize,
-) {
+fn check_all(reader: &dyn EventReader, model: &Model, head: Position, streams: usize) {
     check::equal("the head", head, reader.position()).unwrap();
-    check::query(reader, model, &Query::all(), head).unwrap();
-    check::query(reader, model, &Query::all().backward(), head).unwrap();
+    check::read(reader, model, &Read::all(), head).unwrap();
+    check::read(reader, model, &Read::all().backward(), head).unwrap();
     let listed = model.streams(&Filter::All, head);
     assert_eq!(listed.len(), streams);
-    check::streams(reader, model, &Filter::All, head).unwrap();
+    check::streams(reader.streams(""), model, &Filter::All, head).unwrap();
     for stream in listed {
-        check::query(reader, model, &Query::stream(&stream.name), head).unwrap();
-        check::query(reader, model, &Query::stream(&stream.name).backward(), head).unwrap();
+        check::read(reader, model, &Read::stream(&stream.name), head).unwrap();
+        check::read(reader, model, &Read::stream(&stream.name).backward(), head).unwrap();
         check::stream_end(reader, model, &stream.name, head).unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use annals::{Event, Store};
+use annals::{Event, Read, Store};
 use tempfile::TempDir;
 
 use crate::limit::{Frame, PlainReader};
@@ -113,7 +113,9 @@ impl Loaded {
                 check(&self.last, |name| tally_events(self.store.last_event(name).transpose()))
             }
             Row::Scan => assert_eq!(tally_events(self.store.read_all()), self.all),
-            Row::ScanBack => assert_eq!(tally_events(self.store.read_all().backward()), self.all),
+            Row::ScanBack => {
+                assert_eq!(tally_events(self.store.read(Read::all().backward())), self.all)
+            }
         }
     }
 

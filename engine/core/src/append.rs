@@ -1,131 +1,359 @@
-//! Appending a commit to a stream.
+//! Appending a commit: decided in two steps, so that the log's lock is held only for what is new.
+//!
+//! 1. `examine`, outside the lock: ids, versions and conditions against everything that is visible
+//!    at a pinned position, through the index and, where that names a candidate, the log.
+//! 2. `decide`, inside: only against what came behind the pinned position, in the index's newest
+//!    part and among the commits in flight. It never reads the log: where something may stand
+//!    against the commit, it is examined again.
 
-use std::io;
-
-use annals_index::Index;
-use annals_log::{Damage, Draft, LogError, LogGuard};
+use annals_env::sync::atomic::Ordering;
+use annals_log::{Appended, Draft, LogError, LogGuard};
 use annals_types::{
-    Epoch, EventId, ExpectedVersion, Invalid, NewEvent, Position, Timestamp, Version, limits,
+    AppendCondition, Commit, EventId, ExpectedVersion, Invalid, Position, Timestamp, Version,
 };
+use smallvec::SmallVec;
 
+use crate::candidates::Candidates;
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::AppendOptions;
+use crate::lookup::Lookup;
 use crate::pending::Pending;
+use crate::prepared::Prepared;
+use crate::receipt::{Receipt, StreamReceipt};
 use crate::store::Engine;
 
-/// What an append was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Receipt {
-    /// Version of the commit's first event.
-    pub first_version: Version,
-    /// Version of its last: the stream's version after it.
-    pub version: Version,
-    /// Position of the commit's first event.
-    pub first_position: Position,
-    /// Position of its last.
-    pub position: Position,
-    /// The commit's stamp.
-    pub recorded_at: Timestamp,
-    /// The epoch it was written in.
-    pub epoch: Epoch,
+/// A commit that has its place, the log still locked; or one that was in the store before.
+pub(crate) enum Entered<'a> {
+    Appended(LogGuard<'a, Pending>, Appended, Receipt),
+    Repeated(Receipt),
 }
 
-/// What a check against the stream says.
+/// A condition, and what the index is asked for it.
+struct Condition<'a> {
+    condition: &'a AppendCondition,
+    lookup: Lookup,
+}
+
+/// What was found outside the lock.
+struct Examined {
+    /// Everything up to here was taken into account.
+    pinned: Position,
+    /// The versions of the streams that the commit expects something of.
+    versions: SmallVec<[Version; 1]>,
+}
+
+enum Examination {
+    Free(Examined),
+    Repeated(Receipt),
+}
+
+/// What the step inside the lock says.
 enum Decision {
-    Append(Version),
-    /// A commit in flight up to this position stands against it: whether that survives decides.
+    /// Nothing stands against it; the versions of the streams that it expects something of.
+    Free(SmallVec<[Version; 1]>),
+    /// A commit in flight up to this position may stand against it: whether that survives decides.
     Wait(Position),
+    /// Something visible that is new may stand against it.
+    Again,
 }
 
 impl Engine {
-    pub(crate) fn append(
-        &self,
-        stream: &str,
-        expected: ExpectedVersion,
-        events: &[NewEvent],
-        options: AppendOptions,
-    ) -> Result<Receipt> {
-        limits::check_commit(stream, events)?;
-        check_ids(events)?;
-        let mut draft = Draft::commit(stream, events);
-        let mut guard = self.log.lock();
-        let version = loop {
-            guard.make_room(&draft)?;
-            match self.decide(&mut guard, stream, expected, events)? {
-                Decision::Append(version) => break version,
-                Decision::Wait(position) => guard.wait_visible(position)?,
+    /// Appends and waits for it.
+    pub(crate) fn commit(&self, commit: &Commit<'_>) -> Result<Receipt> {
+        match self.enter(commit)? {
+            Entered::Appended(guard, appended, receipt) => {
+                guard.finish(&appended, commit.is_durable())?;
+                self.appended(receipt.position);
+                Ok(receipt)
             }
-        };
-        if let Some(moment) = options.recorded_at {
-            self.check_stamp(moment, guard.stamp())?;
+            Entered::Repeated(receipt) => {
+                if commit.is_durable() {
+                    self.log.wait_durable(receipt.position)?;
+                }
+                Ok(receipt)
+            }
         }
-        let first_version = version.plus(1);
-        draft.set_first_version(first_version);
-        let appended = guard.append(&mut draft, options.recorded_at)?;
-        guard.publisher().push(stream, first_version, appended.first, events);
-        guard.finish(&appended, options.durable)?;
-        self.appended(appended.last.position);
-        Ok(Receipt {
-            first_version,
-            version: version.plus(events.len() as u64),
-            first_position: appended.first,
-            position: appended.last.position,
-            recorded_at: appended.recorded_at,
-            epoch: appended.epoch,
-        })
     }
 
-    /// Checks expectation and ids against all earlier commits, those in flight included; gives the
-    /// stream's version.
+    /// Decides on the commit and gives it its place.
+    pub(crate) fn enter(&self, commit: &Commit<'_>) -> Result<Entered<'_>> {
+        let entered = self.try_enter(commit);
+        match &entered {
+            Ok(Entered::Repeated(_)) => self.counters.repeated.add(1),
+            Err(error) if is_refusal(error) => self.counters.conflicts.add(1),
+            _ => {}
+        }
+        entered
+    }
+
+    fn try_enter(&self, commit: &Commit<'_>) -> Result<Entered<'_>> {
+        commit.check()?;
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(LogError::Closed.into());
+        }
+        let mut draft = Draft::commit(commit);
+        let mut prepared = Prepared::new(&self.terms, commit);
+        let conditions: SmallVec<[Condition<'_>; 1]> = commit
+            .conditions()
+            .iter()
+            .map(|condition| {
+                let lookup = Lookup::new(&self.terms, &condition.query);
+                Condition { condition, lookup }
+            })
+            .collect();
+        let mut settled = commit.ids().next().is_none();
+        loop {
+            let examined = match self.examine(commit, &conditions) {
+                Ok(Examination::Free(examined)) => examined,
+                Ok(Examination::Repeated(receipt)) => return Ok(Entered::Repeated(receipt)),
+                // Perhaps its own first try, still in flight, is what stands against it.
+                Err(refused) if !settled && is_refusal(&refused) => {
+                    self.settle_ids(commit)?;
+                    settled = true;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let mut guard = self.log.lock();
+            guard.make_room(&draft)?;
+            let versions = match self.decide(&mut guard, commit, &conditions, &examined)? {
+                Decision::Free(versions) => versions,
+                Decision::Wait(position) => {
+                    guard.wait_visible(position)?;
+                    continue;
+                }
+                Decision::Again => continue,
+            };
+            if let Some(moment) = commit.wanted_stamp() {
+                self.check_stamp(moment, guard.stamp(), guard.told())?;
+            }
+            for (number, stream) in prepared.streams.iter_mut().enumerate() {
+                let mut expected = commit.expectations().iter().zip(&versions);
+                let named = expected.find(|((name, _), _)| name == stream.name);
+                let version = named.map(|(_, version)| *version).unwrap_or_default();
+                if version.get().checked_add(stream.events).is_none() {
+                    let message = format!("the stream {} has no versions left", stream.name);
+                    return Err(Invalid::Other(message).into());
+                }
+                stream.first_version = version.plus(1);
+                draft.set_first_version(number, stream.first_version);
+            }
+            let appended = guard.append(&mut draft, commit.wanted_stamp())?;
+            let receipt = receipt(&prepared, &appended);
+            guard.publisher().push(appended.first, prepared);
+            return Ok(Entered::Appended(guard, appended, receipt));
+        }
+    }
+
+    /// The first step, outside the lock.
+    fn examine(&self, commit: &Commit<'_>, conditions: &[Condition<'_>]) -> Result<Examination> {
+        // What readers see: the index may have come further for a moment.
+        let pinned = self.log.reader().visible();
+        for id in commit.ids() {
+            if let Some(position) = self.find_id(id, pinned)? {
+                // Before any expectation: a retry meets what its first try has changed.
+                return match self.repeated(commit, position)? {
+                    Some(receipt) => Ok(Examination::Repeated(receipt)),
+                    None => Err(id_reused(id, position)),
+                };
+            }
+        }
+        let mut versions = SmallVec::new();
+        for (stream, expected) in commit.expectations() {
+            let head = self.index.head(stream, Position::START, pinned)?;
+            let version = head.map(|head| head.version).unwrap_or_default();
+            // What comes later may make it so, but not unmake it: a stream never goes back.
+            if !may_hold_later(*expected, version) {
+                return Err(self.conflict(stream, *expected, version));
+            }
+            versions.push(version);
+        }
+        for Condition { condition, lookup } in conditions {
+            if let Some(position) = self.first_match(condition, lookup, pinned)? {
+                return Err(self.condition_failed(condition, position));
+            }
+        }
+        Ok(Examination::Free(Examined { pinned, versions }))
+    }
+
+    /// The second step, inside the lock.
     fn decide(
         &self,
         guard: &mut LogGuard<'_, Pending>,
-        stream: &str,
-        expected: ExpectedVersion,
-        events: &[NewEvent],
+        commit: &Commit<'_>,
+        conditions: &[Condition<'_>],
+        examined: &Examined,
     ) -> Result<Decision> {
-        let visible = self.index.head(stream, Position::MAX).map(|head| head.version);
-        let visible = visible.unwrap_or_default();
-        let in_flight = guard.publisher().head(stream);
-        let assigned = in_flight.map_or(visible, |head| head.0);
-        if !expected.holds(assigned) {
-            return match in_flight {
-                // Only what is in flight stands against it.
-                Some((_, position)) if expected.holds(visible) => Ok(Decision::Wait(position)),
-                _ => Err(conflict(stream, expected, visible)),
-            };
-        }
-        for id in events.iter().filter_map(|event| event.id) {
+        let (pinned, visible) = (examined.pinned, self.index.covers());
+        let newest = guard.assigned();
+        for id in commit.ids() {
+            match self.log.reader().derived_position(id) {
+                // Of an epoch that is over no such id is given any more.
+                Some((position, epoch)) if epoch == self.log.reader().epoch() => {
+                    if position > newest {
+                        let message =
+                            format!("the id {id} is one that the store will give by itself");
+                        return Err(Invalid::Other(message).into());
+                    }
+                    if position > visible {
+                        return Ok(Decision::Wait(position));
+                    }
+                }
+                _ => {}
+            }
             if let Some(position) = guard.publisher().find_id(id) {
                 return Ok(Decision::Wait(position));
             }
-            if let Some(position) = self.find_id(id)? {
-                let message = format!("the id {id} is that of event {position} already");
-                return Err(Error::new(ErrorKind::IdReused { id, position }, message));
+            if visible > pinned {
+                let mut candidates = Vec::new();
+                self.index.find_id(id, pinned, &mut candidates)?;
+                let derived = self.derived_position(id, visible);
+                if !candidates.is_empty() || derived.is_some_and(|position| position > pinned) {
+                    return Ok(Decision::Again);
+                }
             }
         }
-        Ok(Decision::Append(assigned))
+        let mut assigned = SmallVec::<[Version; 1]>::new();
+        for ((stream, expected), before) in commit.expectations().iter().zip(&examined.versions) {
+            let newer = if visible > pinned {
+                self.index.head(stream, pinned, Position::MAX)?
+            } else {
+                None
+            };
+            let seen = newer.map_or(*before, |head| head.version);
+            let in_flight = guard.publisher().head(stream);
+            let version = in_flight.map_or(seen, |head| head.0);
+            if !expected.holds(version) {
+                return match in_flight {
+                    // Only what is in flight stands against it.
+                    Some((_, position)) if expected.holds(seen) => Ok(Decision::Wait(position)),
+                    _ => Err(self.conflict(stream, *expected, seen)),
+                };
+            }
+            assigned.push(version);
+        }
+        for Condition { condition, lookup } in conditions {
+            if condition.after > newest {
+                return Err(beyond_head("an append condition", condition.after, newest).into());
+            }
+            let from = condition.after.max(pinned).plus(1);
+            if from <= visible && self.has_candidate(lookup, from, visible)? {
+                return Ok(Decision::Again);
+            }
+            if let Some(position) = guard.publisher().find(lookup)
+                && position > condition.after
+            {
+                return Ok(Decision::Wait(position));
+            }
+        }
+        Ok(Decision::Free(assigned))
     }
 
-    /// The position of the visible event with this id.
-    fn find_id(&self, id: EventId) -> Result<Option<Position>> {
-        let reader = self.log.reader();
+    /// Waits for the commits in flight that have an id of this one.
+    fn settle_ids(&self, commit: &Commit<'_>) -> Result<()> {
+        let mut guard = self.log.lock();
+        let in_flight = commit.ids().filter_map(|id| guard.publisher().find_id(id)).max();
+        match in_flight {
+            Some(position) => Ok(guard.wait_visible(position)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The position of the visible event with this id, at or below `pinned`.
+    fn find_id(&self, id: EventId, pinned: Position) -> Result<Option<Position>> {
         let mut candidates = Vec::new();
-        self.index.find_id(id, &mut candidates);
-        let derived = reader.derived_position(id).filter(|&position| position <= reader.visible());
-        candidates.extend(derived.filter(|&position| position > Position::START));
+        self.index.find_id(id, Position::START, &mut candidates)?;
+        candidates.retain(|&position| position <= pinned);
+        candidates.extend(self.derived_position(id, pinned));
         for position in candidates {
-            if reader.event(position)?.id() == id {
+            if self.log.reader().event(position)?.id() == id {
                 return Ok(Some(position));
             }
         }
         Ok(None)
     }
 
-    fn check_stamp(&self, moment: Timestamp, newest: Timestamp) -> Result<()> {
+    /// The event that has this id because its caller set none.
+    fn derived_position(&self, id: EventId, up_to: Position) -> Option<Position> {
+        let (derived, _) = self.log.reader().derived_position(id)?;
+        (Position::START < derived && derived <= up_to).then_some(derived)
+    }
+
+    /// The receipt of the commit with the event at `position`, if it is this very commit.
+    fn repeated(&self, commit: &Commit<'_>, position: Position) -> Result<Option<Receipt>> {
+        let reader = self.log.reader();
+        let (first, last) = reader.commit_range(position)?;
+        let mut wanted = commit.events();
+        let mut versions: Vec<StreamReceipt> = Vec::new();
+        let mut stamp = Timestamp::default();
+        for event in reader.scan(first, last) {
+            let event = event?;
+            let same = wanted
+                .next()
+                .is_some_and(|(stream, new)| stream == event.stream() && event.has_content(new));
+            if !same {
+                return Ok(None);
+            }
+            stamp = event.recorded_at();
+            match versions.iter_mut().find(|known| &*known.stream == event.stream()) {
+                Some(known) => known.version = event.version(),
+                None => versions.push(StreamReceipt {
+                    stream: event.stream().into(),
+                    first_version: event.version(),
+                    version: event.version(),
+                }),
+            }
+        }
+        let Some((first_stream, others)) = versions.split_first() else { return Ok(None) };
+        if wanted.next().is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Receipt {
+            first_version: first_stream.first_version,
+            version: first_stream.version,
+            first_position: first,
+            position: last,
+            recorded_at: stamp,
+            epoch: reader.epoch_at(first).unwrap_or_default(),
+            repeated: true,
+            streams: if others.is_empty() { Vec::new() } else { versions },
+        }))
+    }
+
+    /// The first event behind the condition's position, and at or below `pinned`, that it names.
+    fn first_match(
+        &self,
+        condition: &AppendCondition,
+        lookup: &Lookup,
+        pinned: Position,
+    ) -> Result<Option<Position>> {
+        let from = condition.after.plus(1);
+        if lookup.is_all() {
+            return Ok((from <= pinned).then_some(from));
+        }
+        let mut candidates = Candidates::new(lookup, from, pinned, false);
+        let mut events = self.log.reader().events();
+        while let Some(position) = candidates.next(&*self.index)? {
+            if condition.query.matches(&events.get(position)?) {
+                return Ok(Some(position));
+            }
+        }
+        Ok(None)
+    }
+
+    fn has_candidate(&self, lookup: &Lookup, from: Position, to: Position) -> Result<bool> {
+        let found = lookup.is_all()
+            || Candidates::new(lookup, from, to, false).next(&*self.index)?.is_some();
+        Ok(found)
+    }
+
+    fn check_stamp(&self, moment: Timestamp, newest: Timestamp, told: Timestamp) -> Result<()> {
         let message = if moment < newest {
             format!("recorded-at {moment} lies before the newest event's stamp {newest}")
+        } else if moment <= told {
+            format!(
+                "recorded-at {moment} lies before {told}, as of which the store was looked at: \
+                 what it held then does not change"
+            )
         } else if moment > self.env.clock.now() {
             format!("recorded-at {moment} lies in the future")
         } else {
@@ -133,42 +361,72 @@ impl Engine {
         };
         Err(Invalid::Other(message).into())
     }
-}
 
-fn check_ids(events: &[NewEvent]) -> Result<()> {
-    let mut ids: Vec<EventId> = events.iter().filter_map(|event| event.id).collect();
-    ids.sort_unstable();
-    match ids.array_windows().find(|[first, second]| first == second) {
-        Some([id, _]) => Err(Invalid::SameId(*id).into()),
-        None => Ok(()),
-    }
-}
-
-fn conflict(stream: &str, expected: ExpectedVersion, actual: Version) -> Error {
-    let kind = ErrorKind::Conflict { stream: stream.to_owned(), expected, actual };
-    let is = if actual == Version::NONE {
-        "does not exist".to_owned()
-    } else {
-        format!("is at version {actual}")
-    };
-    Error::new(kind, format!("the stream {stream} {is}; {expected} was expected"))
-}
-
-impl From<LogError> for Error {
-    fn from(error: LogError) -> Self {
-        let kind = match &error {
-            LogError::Damaged(damage) => ErrorKind::Damaged(Damage::clone(damage)),
-            LogError::Unsupported { .. } => ErrorKind::Unsupported,
-            LogError::DiskFull { .. } => ErrorKind::DiskFull,
-            LogError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                ErrorKind::DiskFull
-            }
-            LogError::Failed(_) => ErrorKind::Failed,
-            LogError::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
-            LogError::Closed => ErrorKind::Closed,
-            _ => ErrorKind::Io,
+    fn conflict(&self, stream: &str, expected: ExpectedVersion, actual: Version) -> Error {
+        let kind = ErrorKind::Conflict { stream: stream.to_owned(), expected, actual };
+        let is = if actual == Version::NONE {
+            "does not exist".to_owned()
+        } else {
+            format!("is at version {actual}")
         };
-        let message = error.to_string();
-        Self::with_source(kind, message, error)
+        Error::new(kind, format!("the stream {stream} {is}; {expected} was expected"))
     }
+
+    fn condition_failed(&self, condition: &AppendCondition, position: Position) -> Error {
+        let message = format!(
+            "the append condition does not hold: event {position} matches it and lies behind {}",
+            condition.after
+        );
+        Error::new(ErrorKind::ConditionFailed { position }, message)
+    }
+}
+
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Conflict { .. } | ErrorKind::ConditionFailed { .. })
+}
+
+/// Whether a stream at `version` can become as expected by growing, or is so.
+fn may_hold_later(expected: ExpectedVersion, version: Version) -> bool {
+    match expected {
+        ExpectedVersion::Any | ExpectedVersion::Exists => true,
+        ExpectedVersion::NoStream => version == Version::NONE,
+        ExpectedVersion::Version(expected) => version <= expected,
+    }
+}
+
+fn receipt(prepared: &Prepared<&str>, appended: &Appended) -> Receipt {
+    let each = prepared.streams.iter().map(|stream| StreamReceipt {
+        stream: stream.name.into(),
+        first_version: stream.first_version,
+        version: stream.first_version.plus(stream.events).minus(1),
+    });
+    let first = prepared.streams.first();
+    let first_version = first.map(|first| first.first_version).unwrap_or_default();
+    let events = first.map_or(0, |first| first.events);
+    Receipt {
+        first_version,
+        version: first_version.plus(events).minus(1),
+        first_position: appended.first,
+        position: appended.last.position,
+        recorded_at: appended.recorded_at,
+        epoch: appended.epoch,
+        repeated: false,
+        streams: if prepared.streams.len() > 1 { each.collect() } else { Vec::new() },
+    }
+}
+
+fn id_reused(id: EventId, position: Position) -> Error {
+    let message = format!(
+        "the id {id} is that of event {position} already, in a commit that was not this one: \
+         an append is repeated with the same events in the same order, or has new ids"
+    );
+    Error::new(ErrorKind::IdReused { id, position }, message)
+}
+
+/// Somebody names a position that the store has not come to.
+pub(crate) fn beyond_head(what: &str, position: Position, head: Position) -> Invalid {
+    Invalid::Other(format!(
+        "{what} names the position {position}, but the newest event is at {head}: \
+         is it another store's, or from before a crash?"
+    ))
 }

@@ -1,70 +1,106 @@
 //! Bringing an index up to the end of the log.
 
-use annals_index::{Entry, Index};
-use annals_log::{Damage, LogError, LogReader};
-use annals_types::Position;
+use annals_index::{Covers, Entry, Index, Terms};
+use annals_log::{Damage, Event, LogError, LogReader};
+use annals_types::{Place, Position};
+use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// Events between two reports of progress.
 const PROGRESS_EVENTS: u64 = 10_000;
 
-/// Events that cannot be read have their place in their stream all the same, where it is known: who
-/// reads the stream then meets the damage instead of a shorter stream.
-fn apply_lost(index: &dyn Index, damage: &Damage) {
-    if let (Some((first, last)), Some((stream, version))) = (damage.positions, &damage.stream) {
-        index.apply(&mut (0..=last.get() - first.get()).map(|n| Entry {
-            position: first.plus(n),
-            stream,
-            version: version.plus(n),
-            id: None,
-        }));
-    }
+/// An index and the log that it is made from.
+pub(crate) struct CatchUp<'a> {
+    pub(crate) reader: &'a LogReader,
+    pub(crate) index: &'a dyn Index,
+    /// Everything up to here is durable in the log: the index may be saved on the way, so that its
+    /// memory stays bounded.
+    pub(crate) durable: Option<Place>,
 }
 
-/// Applies all events behind what the index covers, up to `head`. Damage ends it, unless
-/// `over_damage` takes note of it.
-pub(crate) fn catch_up(
-    reader: &LogReader,
-    index: &dyn Index,
-    head: Position,
-    mut over_damage: Option<&mut Vec<Damage>>,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<()> {
-    let start = index.covers();
-    let total = head.get().saturating_sub(start.get());
-    for event in reader.scan(start.plus(1), head) {
-        let event = match (event, &mut over_damage) {
-            (Ok(event), _) => event,
-            (Err(LogError::Damaged(damage)), Some(noted)) => {
-                apply_lost(index, &damage);
-                noted.push(*damage);
-                continue;
+impl CatchUp<'_> {
+    /// Applies all events behind what the index covers, up to `head`. Damage ends it, unless
+    /// `over_damage` takes note of it. `progress` is told the events done and in all.
+    pub(crate) fn run(
+        &self,
+        head: Position,
+        mut over_damage: Option<&mut Vec<Damage>>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<()> {
+        let terms = Terms::new(self.reader.store());
+        let start = self.index.covers();
+        let total = head.get().saturating_sub(start.get());
+        let mut saved = start;
+        let mut event_terms = SmallVec::new();
+        for event in self.reader.scan(start.plus(1), head) {
+            let event = match (event, &mut over_damage) {
+                (Ok(event), _) => event,
+                (Err(LogError::Damaged(damage)), Some(noted)) => {
+                    self.apply_lost(&damage);
+                    noted.push(*damage);
+                    continue;
+                }
+                (Err(error), _) => return Err(error.into()),
+            };
+            event_terms.clear();
+            terms.of(&event, &mut event_terms);
+            self.apply(&event, &event_terms)?;
+            let at = event.position();
+            if at.get() - saved.get() >= self.index.save_events() && self.save(at)? {
+                saved = at;
             }
-            (Err(error), _) => return Err(error.into()),
-        };
-        let last = event.position();
+            let done = at.get().saturating_sub(start.get());
+            if done.is_multiple_of(PROGRESS_EVENTS) {
+                progress(done, total);
+            }
+        }
+        progress(total, total);
+        Ok(())
+    }
+
+    fn apply(&self, event: &Event, terms: &[annals_index::Term]) -> Result<()> {
+        let position = event.position();
         let entry = Entry {
-            position: last,
+            position,
             stream: event.stream(),
             version: event.version(),
             id: event.has_own_id().then(|| event.id()),
+            terms,
         };
-        index.apply(&mut std::iter::once(entry));
-        if index.covers() != last {
-            let message = format!(
-                "the index takes no more at event {last} (stream {}, version {}): \
-                 the log contradicts itself there, or the index is full",
-                event.stream(),
-                event.version()
-            );
-            return Err(Error::new(ErrorKind::Io, message));
+        self.index.apply(&mut std::iter::once(entry));
+        if self.index.covers() == position {
+            return Ok(());
         }
-        let done = last.get().saturating_sub(start.get());
-        if done.is_multiple_of(PROGRESS_EVENTS) {
-            progress(done, total);
+        let message = format!(
+            "the index takes no more at event {position} (stream {}, version {}): \
+             the log contradicts itself there, or the index is full",
+            event.stream(),
+            event.version()
+        );
+        Err(Error::new(ErrorKind::Io, message))
+    }
+
+    /// Events that cannot be read have their place in their stream all the same, where it is known:
+    /// who reads the stream then meets the damage instead of a shorter stream.
+    fn apply_lost(&self, damage: &Damage) {
+        if let (Some((first, last)), Some((stream, version))) = (damage.positions, &damage.stream) {
+            self.index.apply(&mut (0..=last.get() - first.get()).map(|n| Entry {
+                position: first.plus(n),
+                stream,
+                version: version.plus(n),
+                id: None,
+                terms: &[],
+            }));
         }
     }
-    progress(total, total);
-    Ok(())
+
+    /// Saves what is applied so far, where that is wanted.
+    fn save(&self, at: Position) -> Result<bool> {
+        let Some(durable) = self.durable else { return Ok(false) };
+        let place = Place::event(at).min(durable);
+        let covers = Covers { store: self.reader.store(), epoch: self.reader.epoch(), place };
+        self.index.save(covers)?;
+        Ok(true)
+    }
 }

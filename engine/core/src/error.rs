@@ -2,9 +2,12 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
-use annals_types::{EventId, ExpectedVersion, Invalid, Position, Version};
+use annals_index::IndexError;
+use annals_log::LogError;
+use annals_types::{Checkpoint, EventId, ExpectedVersion, Invalid, Position, Version};
 
 use crate::Damage;
 
@@ -38,12 +41,22 @@ pub enum ErrorKind {
         /// Its version, which a read finds.
         actual: Version,
     },
-    /// The store has an event with this id: give the new event another, or take it as appended.
+    /// An event that an append condition names lies behind its position: read again, decide again.
+    ConditionFailed {
+        /// The first such event.
+        position: Position,
+    },
+    /// The store has an event with this id from another commit: give the new event another.
     IdReused {
         /// The id.
         id: EventId,
         /// The event that has it.
         position: Position,
+    },
+    /// The checkpoint is not in the store's history: begin again from the start, or from one that is.
+    HistoryLost {
+        /// The checkpoint.
+        checkpoint: Checkpoint,
     },
     /// An argument is outside the limits: change it.
     Invalid(Invalid),
@@ -80,6 +93,12 @@ impl Error {
     ) -> Self {
         let source: Option<Box<dyn StdError + Send + Sync>> = Some(Box::new(source));
         Self { inner: Arc::new(Inner { kind, message: message.into(), source }) }
+    }
+
+    /// A failure elsewhere, for other implementations of [`EventReader`](crate::EventReader).
+    #[must_use]
+    pub fn from_other(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self::new(kind, message)
     }
 
     /// What kind of failure it is.
@@ -122,5 +141,36 @@ impl StdError for Error {
 impl From<Invalid> for Error {
     fn from(invalid: Invalid) -> Self {
         Self::new(ErrorKind::Invalid(invalid.clone()), invalid.to_string())
+    }
+}
+
+impl From<IndexError> for Error {
+    fn from(error: IndexError) -> Self {
+        let kind = if error.is_closed() { ErrorKind::Closed } else { ErrorKind::Io };
+        let message = error.to_string();
+        Self::with_source(kind, message, error)
+    }
+}
+
+impl From<LogError> for Error {
+    fn from(error: LogError) -> Self {
+        let kind = match &error {
+            LogError::Damaged(damage) => ErrorKind::Damaged(Damage::clone(damage)),
+            LogError::Unsupported { .. } => ErrorKind::Unsupported,
+            LogError::DiskFull { .. } => ErrorKind::DiskFull,
+            LogError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                ErrorKind::DiskFull
+            }
+            LogError::Failed(_) => ErrorKind::Failed,
+            LogError::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
+            LogError::Closed => ErrorKind::Closed,
+            LogError::HistoryLost { epoch, position } => {
+                let checkpoint = Checkpoint { epoch: *epoch, position: *position };
+                ErrorKind::HistoryLost { checkpoint }
+            }
+            _ => ErrorKind::Io,
+        };
+        let message = error.to_string();
+        Self::with_source(kind, message, error)
     }
 }

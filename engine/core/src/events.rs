@@ -1,10 +1,14 @@
 //! Reading events, lazily.
 
 use annals_log::{EventCursor, LogError, Scan, ScanBack};
-use annals_types::{Invalid, Position, Version, limits};
+use annals_types::{Invalid, Position, Query, Read, Version, limits};
 
+use crate::candidates::Candidates;
 use crate::error::{Error, ErrorKind, Result};
-use crate::{Damage, Event, Read, View};
+use crate::lookup::Lookup;
+use crate::plan::{Access, Plan};
+use crate::posted::PostedEvents;
+use crate::{Damage, Event, View};
 
 /// Positions of a stream taken from the index at once.
 const PAGE: usize = 256;
@@ -13,26 +17,59 @@ const PAGE: usize = 256;
 ///
 /// Damage gives an error of the kind [`Damaged`](crate::ErrorKind::Damaged) that names the place,
 /// and the iteration goes on behind it; any other error ends it.
-#[derive(Debug)]
 pub struct Events {
     /// How many events may still be given.
     left: u64,
+    /// What the events found must match as well.
+    filter: Option<Query>,
     state: State,
 }
 
-#[derive(Debug)]
 enum State {
     /// Nothing was read yet.
-    Start(Box<Read>),
+    Start(Box<(View, Read)>),
     Forward(Box<Scan>),
     Backward(Box<ScanBack>),
     Stream(Box<StreamEvents>),
+    Postings(Box<PostedEvents>),
+    /// Those of another store than this crate's.
+    Other(Box<dyn Iterator<Item = Result<Event>> + Send>),
     Ended,
 }
 
 impl Events {
-    pub(crate) fn new(read: Read) -> Self {
-        Self { left: read.limit, state: State::Start(Box::new(read)) }
+    pub(crate) fn new(view: View, read: Read) -> Self {
+        let left = read.limit.unwrap_or(u64::MAX);
+        Self { left, filter: None, state: State::Start(Box::new((view, read))) }
+    }
+
+    /// Events from elsewhere, for other implementations of [`EventReader`](crate::EventReader).
+    #[must_use]
+    pub fn from_other(events: impl Iterator<Item = Result<Event>> + Send + 'static) -> Self {
+        Self { left: u64::MAX, filter: None, state: State::Other(Box::new(events)) }
+    }
+
+    fn start(&mut self, view: &View, read: &Read) -> Result<()> {
+        let plan = plan(view, read)?;
+        let (from, to) = (plan.from, plan.to);
+        let reader = &view.source.reader;
+        self.filter.clone_from(&read.query);
+        self.state = match (plan.access, &read.stream, &read.query) {
+            (Access::Nothing, ..) => State::Ended,
+            (Access::Stream, Some(stream), _) => {
+                let events = StreamEvents::new(view, stream.clone(), read, from, to)?;
+                State::Stream(Box::new(events))
+            }
+            (Access::Postings, _, Some(query)) => {
+                let lookup = Lookup::new(&view.source.terms, query);
+                let candidates = Candidates::new(&lookup, from, to, read.backward);
+                let events = PostedEvents::new(view, candidates, read.backward);
+                State::Postings(Box::new(events))
+            }
+            _ if read.backward => State::Backward(Box::new(reader.scan_back(to, from))),
+            _ => State::Forward(Box::new(reader.scan(from, to))),
+        };
+        Ok(())
     }
 }
 
@@ -41,36 +78,39 @@ impl Iterator for Events {
 
     fn next(&mut self) -> Option<Result<Event>> {
         let error = loop {
-            match &mut self.state {
+            let next = match &mut self.state {
                 // Before the limit is looked at: a wrong argument is told of in any case.
-                State::Start(read) => match start(read) {
-                    Ok(state) => self.state = state,
-                    Err(error) => break error,
-                },
+                State::Start(_) => {
+                    let started = std::mem::replace(&mut self.state, State::Ended);
+                    let State::Start(started) = started else { return None };
+                    match self.start(&started.0, &started.1) {
+                        Ok(()) => continue,
+                        Err(error) => break error,
+                    }
+                }
                 _ if self.left == 0 => return None,
                 // An event goes straight out: each hand it passes through costs a copy.
                 State::Forward(scan) => match scan.next()? {
-                    Ok(event) => {
+                    Ok(event) if self.filter.as_ref().is_none_or(|query| query.matches(&event)) => {
                         self.left -= 1;
                         return Some(Ok(event));
                     }
+                    Ok(_) => continue,
                     Err(error) => break Error::from(error),
                 },
-                State::Backward(scan) => match scan.next()? {
-                    Ok(event) => {
-                        self.left -= 1;
-                        return Some(Ok(event));
-                    }
-                    Err(error) => break Error::from(error),
-                },
-                State::Stream(events) => match events.next()? {
-                    Ok(event) => {
-                        self.left -= 1;
-                        return Some(Ok(event));
-                    }
-                    Err(error) => break error,
-                },
+                State::Backward(scan) => scan.next()?.map_err(Error::from),
+                State::Stream(events) => events.next()?,
+                State::Postings(events) => events.next()?,
+                State::Other(events) => events.next()?,
                 State::Ended => return None,
+            };
+            match next {
+                Ok(event) if self.filter.as_ref().is_none_or(|query| query.matches(&event)) => {
+                    self.left -= 1;
+                    return Some(Ok(event));
+                }
+                Ok(_) => {}
+                Err(error) => break error,
             }
         };
         if error.damage().is_none() {
@@ -80,8 +120,14 @@ impl Iterator for Events {
     }
 }
 
-/// Resolves the bounds of `read` to a range of positions.
-fn start(read: &Read) -> Result<State> {
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Events").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+/// Resolves the bounds of `read` to a range of positions, and decides how to find its events there.
+pub(crate) fn plan(view: &View, read: &Read) -> Result<Plan> {
     match &read.stream {
         Some(stream) => limits::check_stream_name(stream)?,
         None if read.from_version.is_some() => {
@@ -91,31 +137,46 @@ fn start(read: &Read) -> Result<State> {
         }
         None => {}
     }
-    if read.limit == 0 {
-        return Ok(State::Ended);
+    if let Some(query) = &read.query {
+        query.check()?;
     }
-    let view = &read.view;
-    let reader = &view.source.reader;
+    let source = &view.source;
     let mut from = read.from.max(Position::new(1));
     let mut to = view.position;
+    if let Some(checkpoint) = read.checkpoint {
+        source.check(checkpoint)?;
+        from = from.max(checkpoint.position.plus(1));
+    }
     if let Some(since) = read.since {
-        from = from.max(reader.first_since(since, view.position)?);
+        from = from.max(source.reader.first_since(since, view.position)?);
     }
     if let Some(until) = read.until {
-        to = to.min(reader.first_since(until, view.position)?.minus(1));
+        to = to.min(source.reader.first_since(until, view.position)?.minus(1));
     }
-    Ok(match &read.stream {
-        _ if from > to => State::Ended,
-        Some(stream) => {
-            State::Stream(Box::new(StreamEvents::new(view, stream.clone(), read, from, to)))
+    let limit = read.limit.unwrap_or(u64::MAX);
+    if from > to || limit == 0 {
+        return Ok(Plan::plain(Access::Nothing, from, to, 0));
+    }
+    Ok(match (&read.stream, &read.query) {
+        (Some(stream), _) => {
+            let head = source.index.head(stream, from.minus(1), to)?;
+            let access = if head.is_some() { Access::Stream } else { Access::Nothing };
+            let low = read.from_version.unwrap_or_default().get().max(1);
+            let matches = head.map_or(0, |head| head.version.plus(1).get().saturating_sub(low));
+            Plan::plain(access, from, to, matches.min(limit))
         }
-        None if read.backward => State::Backward(Box::new(reader.scan_back(to, from))),
-        None => State::Forward(Box::new(reader.scan(from, to))),
+        (None, Some(query)) => {
+            let lookup = Lookup::new(&source.terms, query);
+            Plan::of(&*source.index, query, &lookup, (from, to), limit, source.whole)?
+        }
+        (None, None) => {
+            let events = to.get().saturating_sub(from.get()).saturating_add(1);
+            Plan::plain(Access::Scan, from, to, events.min(limit))
+        }
     })
 }
 
 /// The events of one stream in a range of versions and positions.
-#[derive(Debug)]
 struct StreamEvents {
     view: View,
     stream: String,
@@ -134,13 +195,15 @@ struct StreamEvents {
 }
 
 impl StreamEvents {
-    fn new(view: &View, stream: String, read: &Read, from: Position, to: Position) -> Self {
+    fn new(view: &View, stream: String, read: &Read, from: Position, to: Position) -> Result<Self> {
         let index = &view.source.index;
-        let version_at =
-            |position| index.head(&stream, position).map(|head| head.version).unwrap_or_default();
-        let low = version_at(from.minus(1)).plus(1).max(read.from_version.unwrap_or_default());
-        let high = version_at(to);
-        Self {
+        let version_at = |position| -> Result<Version> {
+            let head = index.head(&stream, Position::START, position)?;
+            Ok(head.map(|head| head.version).unwrap_or_default())
+        };
+        let low = version_at(from.minus(1))?.plus(1).max(read.from_version.unwrap_or_default());
+        let high = version_at(to)?;
+        Ok(Self {
             backward: read.backward,
             from,
             to,
@@ -151,7 +214,7 @@ impl StreamEvents {
             view: view.clone(),
             stream,
             held: None,
-        }
+        })
     }
 
     fn next(&mut self) -> Option<Result<Event>> {
@@ -161,7 +224,11 @@ impl StreamEvents {
         if self.low > self.high {
             return None;
         }
-        let Some(position) = self.next_position() else {
+        let next = match self.next_position() {
+            Ok(next) => next,
+            Err(error) => return Some(Err(error)),
+        };
+        let Some(position) = next else {
             // The index has no more of what should be there.
             let (low, high) = (self.low, self.high);
             self.low = high.plus(1);
@@ -177,17 +244,17 @@ impl StreamEvents {
         }
     }
 
-    fn next_position(&mut self) -> Option<Position> {
+    fn next_position(&mut self) -> Result<Option<Position>> {
         if self.page.is_empty() {
             let index = &self.view.source.index;
             if self.backward {
-                index.positions_back(&self.stream, self.high, self.to, PAGE, &mut self.page);
+                index.positions_back(&self.stream, self.high, self.to, PAGE, &mut self.page)?;
             } else {
-                index.positions(&self.stream, self.low, self.to, PAGE, &mut self.page);
+                index.positions(&self.stream, self.low, self.to, PAGE, &mut self.page)?;
             }
             self.page.reverse();
         }
-        self.page.pop().filter(|position| *position >= self.from)
+        Ok(self.page.pop().filter(|position| *position >= self.from))
     }
 
     /// Gives the event, or, where versions are missing before it, the error that says so first.

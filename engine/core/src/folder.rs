@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use annals_env::Fs;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::IndexKind;
 
 const LOG: &str = "log";
 const LOCK: &str = "lock";
@@ -17,9 +18,13 @@ pub(crate) fn lock_path(root: &Path) -> PathBuf {
     root.join(LOCK)
 }
 
-/// Where the in-memory index keeps its image.
-pub(crate) fn index_path(root: &Path) -> PathBuf {
-    root.join("index").join("memory")
+/// Where an index of this kind keeps what it saves. Folders of other kinds are left alone.
+pub(crate) fn index_folder(root: &Path, kind: IndexKind) -> PathBuf {
+    root.join("index").join(match kind {
+        IndexKind::Memory => "memory",
+        #[cfg(feature = "rocksdb")]
+        IndexKind::RocksDb => "rocksdb",
+    })
 }
 
 /// What a folder is, as far as its names tell.

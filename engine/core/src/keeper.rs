@@ -1,4 +1,5 @@
-//! Saving the index now and then, so that an opening after a crash has little to read again.
+//! Saving the index now and then, so that its memory stays bounded and an opening after a crash has
+//! little to read again.
 
 use std::sync::{Arc, Weak};
 
@@ -6,12 +7,13 @@ use annals_env::{Next, Step};
 use annals_index::Covers;
 use annals_types::{Place, Position};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::folder::{index_path, io_error};
+use crate::error::Result;
+use crate::folder::io_error;
 use crate::store::Engine;
 
-/// The index is saved after so many events, at the least.
-const SAVE_EVENTS: u64 = 1_000_000;
+/// With so many times [`Index::save_events`](annals_index::Index::save_events) not saved, whoever
+/// appends saves the index first: what is written faster than it can be saved must not fill memory.
+const BEHIND_MAX: u64 = 8;
 
 struct Keeper {
     engine: Weak<Engine>,
@@ -42,35 +44,50 @@ pub(crate) fn start(engine: &Arc<Engine>) -> Result<()> {
 }
 
 impl Engine {
-    /// Called behind each append: wakes the keeper when much is not saved.
+    /// Called behind each append: has the index saved when much is not.
     pub(crate) fn appended(&self, position: Position) {
-        let saved = self.index_saved.load();
-        if position.get().saturating_sub(saved) >= SAVE_EVENTS
-            && self.index_saved.claim(saved, position)
+        let due = self.index.save_events();
+        let asked = self.index_asked.load();
+        if position.get().saturating_sub(asked) < due {
+            return;
+        }
+        if self.index_asked.claim(asked, position)
             && let Some(keeper) = &*self.keeper.lock()
         {
             keeper.wake();
         }
+        if position.get().saturating_sub(self.index_saved.load()) >= due.saturating_mul(BEHIND_MAX)
+        {
+            // The log goes on without it.
+            self.save_index().ok();
+        }
     }
 
-    /// Saves the index up to what is durable.
+    /// Saves the index up to what is durable, where that is more than was saved.
     pub(crate) fn save_index(&self) -> Result<()> {
         let reader = self.log.reader();
-        let durable = reader.durable();
-        if durable == Position::START {
+        // Nothing is saved that a power cut could take from the log. Before the lock is taken: a
+        // sync wakes tasks, and what they do is not known.
+        if reader.durable() < reader.visible() {
+            self.log.sync()?;
+        }
+        let _saving = self.saving.lock();
+        if self.index_saved.load() >= reader.durable().get() {
             return Ok(());
         }
-        let dir = index_path(&self.root);
-        let fs = &*self.env.fs;
-        let fail = |error| io_error(&format!("saving the index in {}", dir.display()), error);
-        fs.create_dir_all(&dir).map_err(fail)?;
-        let covers =
-            Covers { store: reader.store(), epoch: reader.epoch(), place: Place::event(durable) };
-        self.index.save(fs, &dir, covers).map_err(|error| {
-            let message = format!("saving the index in {}: {error}", dir.display());
-            Error::with_source(ErrorKind::Io, message, error)
-        })?;
-        self.index_saved.store(durable);
-        Ok(())
+        let durable = reader.durable().min(reader.visible());
+        let place = Place::event(durable);
+        let covers = Covers { store: reader.store(), epoch: reader.epoch(), place };
+        match self.index.save(covers) {
+            Ok(()) => {
+                self.counters.index_saves.add(1);
+                self.index_saved.store(durable);
+                Ok(())
+            }
+            Err(error) => {
+                self.counters.index_save_failures.add(1);
+                Err(error.into())
+            }
+        }
     }
 }

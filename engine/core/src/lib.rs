@@ -24,44 +24,64 @@
 //! # Ok::<(), annals::Error>(())
 //! ```
 //!
-//! - **Write path**: [`Store::append`] checks and encodes, decides under the log's lock against all
-//!   earlier commits (`append`), hands the frame to the log, which syncs and publishes it to the
-//!   index (`pending`).
-//! - **Read path**: a [`View`] fixes a position; [`Read`] resolves its bounds through the index and
-//!   reads events from the log lazily (`read`, `events`).
-//! - **Opening**: lock, list, recover, settle, bring the index up to date, begin an epoch (`open`).
+//! - **Write path**: [`Store::commit`] checks and encodes, examines what is visible outside the log's
+//!   lock and decides inside it against what is newer (`append`), and hands the frame to the log,
+//!   which syncs it and publishes it to the index (`pending`).
+//! - **Read path**: a [`View`] fixes a position; a [`Read`] is resolved to a range and a [`Plan`]
+//!   (`plan`), and its events are read from the log lazily (`events`, `candidates`).
+//! - **Following**: a [`Follower`] reads page after page of views, and waits in between (`follow`).
+//! - **Opening**: lock, list, open the saved index, recover, settle, bring the index up to date, begin
+//!   an epoch (`open`).
+//! - **Saving the index**: now and then in the background, and at a close, up to what is durable
+//!   (`keeper`).
+//! - **Reading beside a writer**: [`ReadOnlyStore`] reads what the writer shows (`read_only`).
 
 #![forbid(unsafe_code)]
 
 mod append;
+mod backend;
+mod candidates;
 mod catch_up;
+mod counters;
 mod error;
 mod events;
 mod folder;
+mod follow;
 mod keeper;
+mod lookup;
 mod open;
 mod options;
 mod pending;
-mod read;
+mod plan;
+mod posted;
+mod prepared;
 mod read_only;
+mod reader;
+mod receipt;
 mod stats;
 mod store;
 mod streams;
+mod submit;
 mod view;
 
-pub use annals_log::{Damage, Event, FORMAT, REVISION, TornTail};
+pub use annals_log::{Damage, Event, FORMAT, LogCounters, REVISION, TornTail};
 pub use annals_types::{
-    Bytes, ContentKind, Epoch, EventId, ExpectedVersion, Invalid, NewEvent, OccurredAt, Place,
-    Position, StoreId, Timestamp, Version, category, limits,
+    AppendCondition, Bytes, Checkpoint, Commit, CommitPart, ContentKind, Epoch, EventId,
+    ExpectedVersion, Facts, Invalid, NewEvent, OccurredAt, Place, Position, Query, QueryItem, Read,
+    StoreId, Timestamp, Version, category, limits,
 };
-pub use append::Receipt;
+pub use counters::Counters;
 pub use error::{Error, ErrorKind, Result};
 pub use events::Events;
+pub use follow::{Follow, Followed, Follower};
 pub use open::{Rebuilt, rebuild_index};
-pub use options::{AppendOptions, Durability, Options};
-pub use read::Read;
+pub use options::{Durability, IndexKind, Options};
+pub use plan::{Access, Plan};
 pub use read_only::ReadOnlyStore;
+pub use reader::{EventReader, EventStore};
+pub use receipt::{Receipt, StreamReceipt};
 pub use stats::{Report, Stats};
 pub use store::Store;
 pub use streams::{StreamInfo, Streams};
-pub use view::View;
+pub use submit::Submitted;
+pub use view::{AsOf, View};

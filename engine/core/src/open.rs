@@ -5,15 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use annals_env::{Access, Env, FileLock, Fs};
-use annals_index::{Covers, Index, MemoryIndex};
 use annals_log::{Inventory, LogOptions, SyncMode};
-use annals_types::{Place, StoreId};
 
-use crate::catch_up::catch_up;
+use crate::backend::Saved;
+use crate::catch_up::CatchUp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::folder::{self, Folder, index_path, io_error, lock_path, not_a_store};
-use crate::keeper;
-use crate::options::{Durability, Options};
+use crate::folder::{self, Folder, io_error, lock_path, not_a_store};
+use crate::options::{Durability, IndexKind, Options};
 use crate::pending::Pending;
 use crate::store::{Engine, Store};
 
@@ -33,9 +31,10 @@ pub struct Rebuilt {
 /// As [`Store::open`]; a missing store is not made.
 pub fn rebuild_index(
     path: impl AsRef<Path>,
+    index: IndexKind,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Rebuilt> {
-    let options = Options::new().create(false);
+    let options = Options::new().create(false).index(index);
     let store = open(path.as_ref(), &options, true, progress)?;
     let stats = store.stats()?;
     store.close()?;
@@ -54,34 +53,30 @@ pub(crate) fn open(
     let lock = lock(fs, root, options.create)?;
     let inventory = take_inventory(env, root, options.create)?;
     let store = inventory.store();
-    let saved = load_index(fs, root, store);
+    let saved = Saved::open(env, root, store, options.index)?;
     // Evidence of what was durable, even where the index itself is to be made anew.
-    let evidence = saved.as_ref().map(|(_, covers)| (covers.epoch, covers.place));
-    let saved = saved.filter(|_| !rebuild);
+    let evidence = saved.covers().map(|covers| (covers.epoch, covers.place));
     let recovered = inventory.recover(evidence)?;
     let torn_tail = recovered.torn_tail().cloned();
     let settled = recovered.settle(env)?;
     let reader = settled.reader().clone();
     let head = settled.last().position;
-    let index = believe(saved, |covers| reader.knows(covers.epoch, covers.place), settled.last())
-        .unwrap_or_else(|| MemoryIndex::new(store));
-    let index = Arc::new(index);
+    let last = settled.last();
+    let believed = saved.is_of(last, |covers| reader.knows(covers.epoch, covers.place));
+    let index = if believed && !rebuild { saved.into_index() } else { saved.emptied()? };
     let indexed = index.covers();
-    catch_up(&reader, &*index, head, None, progress)?;
+    let catch_up = CatchUp { reader: &reader, index: &*index, durable: Some(last) };
+    catch_up.run(head, None, progress)?;
     let sync = match options.durability {
         Durability::Sync => SyncMode::EachCommit,
         Durability::Buffered => SyncMode::Interval(options.sync_interval),
     };
     let log_options = LogOptions { segment_bytes: options.segment_bytes, sync };
-    let pending = Pending::new(
-        Arc::clone(&index) as Arc<dyn Index>,
-        options.durability == Durability::Buffered,
-    );
+    let at_once = options.durability == Durability::Buffered;
+    let pending = Pending::new(Arc::clone(&index), at_once);
     let log = settled.start(log_options, pending)?;
     let engine = Engine::new(env.clone(), root, log, index, lock, torn_tail, indexed);
-    let engine = Arc::new(engine);
-    keeper::start(&engine)?;
-    Ok(Store { engine })
+    Store::new(engine)
 }
 
 /// Takes the store's lock, making the folder where that is wanted.
@@ -136,23 +131,4 @@ fn sync_folders(fs: &dyn Fs, root: &Path) -> io::Result<()> {
 fn is_foreign(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
     matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported)
-}
-
-/// The index as it was saved. One that cannot be read is as good as none: the log has everything.
-pub(crate) fn load_index(
-    fs: &dyn Fs,
-    root: &Path,
-    store: StoreId,
-) -> Option<(MemoryIndex, Covers)> {
-    MemoryIndex::load(fs, &index_path(root), store).ok().flatten()
-}
-
-/// The saved index, where it is one of this history and not ahead of the log.
-pub(crate) fn believe(
-    saved: Option<(MemoryIndex, Covers)>,
-    knows: impl Fn(&Covers) -> bool,
-    last: Place,
-) -> Option<MemoryIndex> {
-    let (index, covers) = saved?;
-    (knows(&covers) && covers.place <= last).then_some(index)
 }

@@ -3,10 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use annals_env::Env;
-use annals_types::Timestamp;
-
 use crate::{Result, Store};
+use annals_env::Env;
 
 /// What an acknowledged append has survived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +15,28 @@ pub enum Durability {
     /// The death of the process: the append returns once the operating system has it; the disk
     /// follows within [`Options::sync_interval`]. A power cut can take what was not synced yet.
     Buffered,
+}
+
+/// Where the index lives. It is made from the log, so that it can be another one at each opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IndexKind {
+    /// In memory, saved in one piece at a clean close and now and then: for up to about ten million
+    /// events. Opening reads all of it.
+    Memory,
+    /// In RocksDB, with the newest events in memory: for any number of events, in bounded memory.
+    #[cfg(feature = "rocksdb")]
+    RocksDb,
+}
+
+impl Default for IndexKind {
+    /// RocksDB, where this build has it.
+    fn default() -> Self {
+        #[cfg(feature = "rocksdb")]
+        return Self::RocksDb;
+        #[cfg(not(feature = "rocksdb"))]
+        return Self::Memory;
+    }
 }
 
 /// How a store is opened.
@@ -36,6 +56,7 @@ pub struct Options {
     pub(crate) create: bool,
     pub(crate) segment_bytes: u64,
     pub(crate) sync_interval: Duration,
+    pub(crate) index: IndexKind,
     pub(crate) env: Env,
 }
 
@@ -55,6 +76,7 @@ impl Options {
             create: true,
             segment_bytes: Self::SEGMENT_BYTES_DEFAULT,
             sync_interval: Self::SYNC_INTERVAL_DEFAULT,
+            index: IndexKind::default(),
             env: Env::real(),
         }
     }
@@ -90,6 +112,14 @@ impl Options {
         self
     }
 
+    /// Where the index lives. Default: RocksDB where this build has it, else in memory, as always in
+    /// [`Store::in_memory`].
+    #[must_use]
+    pub fn index(mut self, index: IndexKind) -> Self {
+        self.index = index;
+        self
+    }
+
     /// Files, clock, randomness and scheduler other than the machine's own; for tests.
     #[doc(hidden)]
     #[must_use]
@@ -104,35 +134,5 @@ impl Options {
     /// See [`Store::open`].
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Store> {
         Store::open_with(path.as_ref(), self)
-    }
-}
-
-/// What one append asks for beyond the store's settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AppendOptions {
-    pub(crate) recorded_at: Option<Timestamp>,
-    pub(crate) durable: bool,
-}
-
-impl AppendOptions {
-    /// Nothing beyond the settings.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { recorded_at: None, durable: false }
-    }
-
-    /// Stamps the events with this moment instead of the store's clock: for history that is moved
-    /// here from elsewhere. It must not lie before the newest event's stamp nor in the future.
-    #[must_use]
-    pub const fn recorded_at(mut self, moment: Timestamp) -> Self {
-        self.recorded_at = Some(moment);
-        self
-    }
-
-    /// Returns only once the append has survived power loss, in a buffered store too.
-    #[must_use]
-    pub const fn durable(mut self) -> Self {
-        self.durable = true;
-        self
     }
 }

@@ -5,42 +5,85 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use annals_index::{Entry, Index};
+use annals_index::{Index, Term};
 use annals_log::Publish;
-use annals_types::{EventId, NewEvent, Place, Position, Version};
+use annals_types::{EventId, Place, Position, Version};
 use hashbrown::HashMap;
+
+use crate::lookup::Lookup;
+use crate::prepared::Prepared;
 
 /// What the log's lock protects for the store.
 pub(crate) struct Pending {
     index: Arc<dyn Index>,
     /// In the order of the log.
-    commits: VecDeque<Commit>,
-    /// Commits are published under the very lock that appended them: nobody ever meets one here.
+    commits: VecDeque<InFlight>,
+    /// Commits are published under the very lock that appended them: the index is told at once, and
+    /// nobody ever meets one here.
     at_once: bool,
+    /// Up to here the index should have come.
+    applied: Position,
     /// The streams of these commits: version and position of the last event.
     heads: HashMap<Arc<str>, (Version, Position)>,
     /// The ids that their callers set.
     ids: HashMap<EventId, Position>,
+    terms: InFlightTerms,
 }
 
-struct Commit {
-    stream: Arc<str>,
-    first_version: Version,
+/// How many of the terms in flight fall on each slot: with none on its slot a term is not in flight,
+/// and no commit need be looked at for it.
+struct InFlightTerms(Box<[u32; Self::SLOTS]>);
+
+impl InFlightTerms {
+    const SLOTS: usize = 4096;
+
+    fn new() -> Self {
+        Self(Box::new([0; Self::SLOTS]))
+    }
+
+    fn slot(&mut self, term: Term) -> Option<&mut u32> {
+        let [low, high, ..] = term.get().to_le_bytes();
+        self.0.get_mut(usize::from(u16::from_le_bytes([low, high])) % Self::SLOTS)
+    }
+
+    fn add(&mut self, prepared: &Prepared<Arc<str>>) {
+        for &term in prepared.each_terms().flatten() {
+            if let Some(slot) = self.slot(term) {
+                *slot = slot.saturating_add(1);
+            }
+        }
+    }
+
+    fn remove(&mut self, prepared: &Prepared<Arc<str>>) {
+        for &term in prepared.each_terms().flatten() {
+            if let Some(slot) = self.slot(term) {
+                *slot = slot.saturating_sub(1);
+            }
+        }
+    }
+
+    fn may_have(&mut self, term: Term) -> bool {
+        self.slot(term).is_some_and(|slot| *slot > 0)
+    }
+}
+
+struct InFlight {
     first: Position,
     last: Position,
-    /// One for each event, or none where no caller set any.
-    ids: Vec<Option<EventId>>,
+    prepared: Prepared<Arc<str>>,
 }
 
 impl Pending {
     pub(crate) fn new(index: Arc<dyn Index>, at_once: bool) -> Self {
         let (heads, ids) = (HashMap::new(), HashMap::new());
-        Self { index, commits: VecDeque::new(), at_once, heads, ids }
+        let applied = index.covers();
+        let terms = InFlightTerms::new();
+        Self { index, commits: VecDeque::new(), at_once, applied, heads, ids, terms }
     }
 
     /// The stream's version and newest position among the commits in flight.
     pub(crate) fn head(&self, stream: &str) -> Option<(Version, Position)> {
-        if self.at_once { None } else { self.heads.get(stream).copied() }
+        if self.heads.is_empty() { None } else { self.heads.get(stream).copied() }
     }
 
     /// Where an event in flight has this id.
@@ -48,51 +91,58 @@ impl Pending {
         self.ids.get(&id).copied()
     }
 
-    /// Takes in a commit that was given its positions.
-    pub(crate) fn push(
-        &mut self,
-        stream: &str,
-        first_version: Version,
-        first: Position,
-        events: &[NewEvent],
-    ) {
-        let after_first = (events.len() as u64).saturating_sub(1);
-        let (last, stream) = (first.plus(after_first), Arc::<str>::from(stream));
-        let has_ids = events.iter().any(|event| event.id.is_some());
-        let ids = if has_ids { events.iter().map(|event| event.id).collect() } else { Vec::new() };
-        if !self.at_once {
-            for (id, position) in ids.iter().zip(first.get()..) {
-                self.ids.extend(id.map(|id| (id, Position::new(position))));
-            }
-            self.heads.insert(Arc::clone(&stream), (first_version.plus(after_first), last));
+    /// The last position of the newest commit in flight with an event that may be looked for.
+    pub(crate) fn find(&mut self, lookup: &Lookup) -> Option<Position> {
+        if self.commits.is_empty() || !lookup.may_be_among(|term| self.terms.may_have(term)) {
+            return None;
         }
-        self.commits.push_back(Commit { stream, first_version, first, last, ids });
+        let found = self
+            .commits
+            .iter()
+            .rev()
+            .find(|commit| commit.prepared.each_terms().any(|terms| lookup.may_match(terms)));
+        found.map(|commit| commit.last)
+    }
+
+    /// Takes in a commit whose first event was given this position.
+    pub(crate) fn push(&mut self, first: Position, prepared: Prepared<&str>) {
+        let last = first.plus(prepared.len()).minus(1);
+        if self.at_once {
+            self.index.apply(&mut prepared.entries(first));
+            self.applied = last;
+            return;
+        }
+        let prepared = prepared.into_owned();
+        self.ids.extend(prepared.ids().map(|(id, number)| (id, first.plus(number))));
+        for stream in &prepared.streams {
+            let version = stream.first_version.plus(stream.events).minus(1);
+            let head = (version, first.plus(stream.last));
+            self.heads.insert(Arc::clone(&stream.name), head);
+        }
+        self.terms.add(&prepared);
+        self.commits.push_back(InFlight { first, last, prepared });
     }
 }
 
 impl Publish for Pending {
     fn publish(&mut self, visible: Place) -> io::Result<()> {
         while let Some(commit) = self.commits.pop_front_if(|next| next.last <= visible.position) {
-            let count = commit.last.get() - commit.first.get() + 1;
-            self.index.apply(&mut (0..count).map(|n| Entry {
-                position: commit.first.plus(n),
-                stream: &commit.stream,
-                version: commit.first_version.plus(n),
-                id: usize::try_from(n).ok().and_then(|n| commit.ids.get(n).copied().flatten()),
-            }));
-            if self.index.covers() != commit.last {
-                let message = format!("the index takes no more at event {}", commit.last);
-                return Err(io::Error::other(message));
+            self.index.apply(&mut commit.prepared.entries(commit.first));
+            self.applied = commit.last;
+            self.terms.remove(&commit.prepared);
+            for stream in &commit.prepared.streams {
+                let head = commit.first.plus(stream.last);
+                if self.heads.get(&stream.name).is_some_and(|newest| newest.1 == head) {
+                    self.heads.remove(&stream.name);
+                }
             }
-            if self.at_once {
-                continue;
-            }
-            if self.heads.get(&commit.stream).is_some_and(|head| head.1 == commit.last) {
-                self.heads.remove(&commit.stream);
-            }
-            for id in commit.ids.into_iter().flatten() {
+            for (id, _) in commit.prepared.ids() {
                 self.ids.remove(&id);
             }
+        }
+        if self.index.covers() != self.applied {
+            let message = format!("the index takes no more up to event {}", self.applied);
+            return Err(io::Error::other(message));
         }
         Ok(())
     }

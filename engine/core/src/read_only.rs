@@ -1,36 +1,78 @@
 //! The store, opened for reading only.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use annals_env::{Access, Env};
-use annals_index::{Index, MemoryIndex};
-use annals_log::Inventory;
-use annals_types::{Place, Position, Version};
+use annals_env::Env;
+use annals_env::sync::{Condvar, Mutex};
+use annals_index::{Index, MemoryIndex, Terms};
+use annals_log::{Awaited, LiveLog};
+use annals_types::{Position, Read, Version};
 
-use crate::catch_up::catch_up;
+use crate::backend::Saved;
+use crate::catch_up::CatchUp;
 use crate::error::Result;
-use crate::folder::{self, Folder, not_a_store};
-use crate::open::{believe, load_index};
-use crate::view::Source;
-use crate::{Damage, Event, Read, Report, Stats, Streams, TornTail, View};
+use crate::folder::{self, Folder, lock_path, not_a_store};
+use crate::view::{Seen, Source};
+use crate::{AsOf, Damage, Event, Events, Plan, Report, Stats, Streams, TornTail, View};
+
+/// After so many events read from the log, the index is opened again as the writer saved it since,
+/// so that memory stays bounded.
+const RENEW_EVENTS: u64 = 1 << 20;
 
 /// A store opened for reading only: changes nothing, needs no lock, and works over damage, giving
-/// all that is intact. For a store that no one writes to. Cheap to clone.
-#[derive(Clone, Debug)]
+/// all that is intact. Cheap to clone.
+///
+/// Another process may write the store meanwhile, and may die: nothing is seen that is not visible
+/// there. What came since the opening is seen after [`ReadOnlyStore::refresh`], which
+/// [`ReadOnlyStore::follow`] does by itself.
+///
+/// The index is the one that the writer saved last, with what the log has behind it. Where there is
+/// none that this build reads, one is made in memory from the whole log: about 5 to 40 bytes for
+/// each event, more for each stream.
+///
+/// ```
+/// # let dir = std::env::temp_dir().join(format!("annals-doc-beside-{}", std::process::id()));
+/// use annals::{ExpectedVersion, NewEvent, ReadOnlyStore, Store};
+///
+/// let store = Store::open(&dir)?;
+/// let beside = ReadOnlyStore::open(&dir)?;
+/// store.append("order-1", ExpectedVersion::Any, &[NewEvent::json("Placed", "{}")])?;
+/// assert_eq!(beside.refresh()?.get(), 1);
+/// assert_eq!(beside.version("order-1")?.get(), 1);
+/// # store.close()?;
+/// # std::fs::remove_dir_all(&dir).ok();
+/// # Ok::<(), annals::Error>(())
+/// ```
+#[derive(Clone)]
 pub struct ReadOnlyStore {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
-    view: View,
-    last: Place,
+    env: Env,
+    root: PathBuf,
+    live: Mutex<Live>,
+    source: Mutex<Arc<Source>>,
     damage: Vec<Damage>,
     torn_tail: Option<TornTail>,
+    /// Where followers pause. Nobody wakes them: the writer is another process.
+    pause: (Mutex<()>, Condvar),
+}
+
+/// What a refresh moves on.
+struct Live {
+    log: LiveLog,
+    /// Up to here the index came from what was saved.
+    saved: Position,
 }
 
 impl ReadOnlyStore {
+    /// Followers and [`ReadOnlyStore::follow`] look for new events so often: the most that they are
+    /// behind what the writing process shows, but for the reading itself.
+    pub const REFRESH_INTERVAL: Duration = Duration::from_millis(50);
+
     /// Opens the store in the folder `path`.
     ///
     /// # Errors
@@ -48,38 +90,116 @@ impl ReadOnlyStore {
     /// As [`ReadOnlyStore::open`].
     #[doc(hidden)]
     pub fn open_in(env: &Env, root: &Path) -> Result<Self> {
-        let fs = &*env.fs;
-        if matches!(folder::look(fs, root)?, Folder::Empty) {
+        if matches!(folder::look(&*env.fs, root)?, Folder::Empty) {
             return Err(not_a_store(root, "there is nothing in it"));
         }
-        let inventory = Inventory::take(fs, root, Access::Read)?
-            .ok_or_else(|| not_a_store(root, "its log has no segment"))?;
-        let store = inventory.store();
-        let saved = load_index(fs, root, store);
-        let evidence = saved.as_ref().map(|(_, covers)| (covers.epoch, covers.place));
-        let recovered = inventory.recover(evidence)?;
-        let reader = recovered.reader().clone();
-        let mut damage = recovered.damage().to_vec();
-        let index =
-            believe(saved, |covers| reader.knows(covers.epoch, covers.place), recovered.last())
-                .unwrap_or_else(|| MemoryIndex::new(store));
+        let mut saved = None;
+        let mut log = LiveLog::open(&env.fs, root, &lock_path(root), |store| {
+            let opened = saved.insert(Saved::open_read_only(env, root, store));
+            opened.covers().map(|covers| (covers.epoch, covers.place))
+        })?
+        .ok_or_else(|| not_a_store(root, "its log has no segment"))?;
+        let store = log.reader().store();
+        let saved = saved.unwrap_or_else(|| Saved::open_read_only(env, root, store));
+        let index = believed(saved, &mut log);
+        let from_saved = index.covers();
+        let reader = log.reader().clone();
+        let head = reader.visible();
+        let mut damage = log.damage().to_vec();
         let mut found = Vec::new();
-        let head = recovered.head();
-        catch_up(&reader, &index, head, Some(&mut found), &mut |_, _| {})?;
+        let catch_up = CatchUp { reader: &reader, index: &*index, durable: None };
+        catch_up.run(head, Some(&mut found), &mut |_, _| {})?;
         // What the scan met in the same place as the recovery is one damage.
         found.retain(|new| {
             damage.iter().all(|old| (&old.segment, old.offset) != (&new.segment, new.offset))
         });
         damage.append(&mut found);
-        damage.extend_from_slice(recovered.notes());
-        let source = Source { reader, index: Arc::new(index) as Arc<dyn Index> };
+        let whole = damage.is_empty();
+        damage.extend_from_slice(log.notes());
+        let (seen, terms) = (Seen::up_to(head), Terms::new(store));
+        let source = Source { env: env.clone(), reader, index, terms, whole, seen };
         let shared = Shared {
-            view: View::new(Arc::new(source)),
-            last: recovered.last(),
+            env: env.clone(),
+            root: root.to_owned(),
+            torn_tail: log.torn_tail().cloned(),
+            live: Mutex::new(Live { log, saved: from_saved }),
+            source: Mutex::new(Arc::new(source)),
             damage,
-            torn_tail: recovered.torn_tail().cloned(),
+            pause: (Mutex::new(()), Condvar::new()),
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Looks for what became visible since the last time; gives the newest position. Views keep
+    /// what they show.
+    ///
+    /// # Errors
+    /// [`HistoryLost`](crate::ErrorKind::HistoryLost) where a crash or a restored copy took away
+    /// what was seen: open the store again. [`Damaged`](crate::ErrorKind::Damaged) where the next
+    /// commit is not what was written, and I/O errors; what was seen before stays.
+    pub fn refresh(&self) -> Result<Position> {
+        let mut live = self.shared.live.lock();
+        let visible = live.log.refresh()?;
+        let mut source = Arc::clone(&self.shared.source.lock());
+        if source.seen.load(&source.reader) >= visible {
+            return Ok(visible);
+        }
+        if source.index.covers().get().saturating_sub(live.saved.get()) > RENEW_EVENTS {
+            source = self.renewed(&mut live, source);
+        }
+        let catch_up = CatchUp { reader: &source.reader, index: &*source.index, durable: None };
+        catch_up.run(visible, None, &mut |_, _| {})?;
+        source.seen.store(visible);
+        // Only now: until its index has everything, views go on with the one before.
+        *self.shared.source.lock() = source;
+        Ok(visible)
+    }
+
+    /// The same store with the index as it was saved last, where that is newer.
+    fn renewed(&self, live: &mut Live, source: Arc<Source>) -> Arc<Source> {
+        let reader = source.reader.clone();
+        let saved = Saved::open_read_only(&self.shared.env, &self.shared.root, reader.store());
+        let index = believed(saved, &mut live.log);
+        // Asked for again only after as many events, whether or not there was something new.
+        let covered = source.index.covers();
+        if index.covers() <= live.saved {
+            live.saved = covered;
+            return source;
+        }
+        live.saved = index.covers();
+        Arc::new(Source {
+            env: source.env.clone(),
+            reader,
+            index,
+            terms: source.terms,
+            whole: source.whole,
+            seen: Seen::up_to(source.seen.load(&source.reader)),
+        })
+    }
+
+    /// Waits until something behind `position` was seen.
+    pub(crate) fn wait_behind(
+        &self,
+        position: Position,
+        durable: bool,
+        timeout: Duration,
+    ) -> Result<Awaited> {
+        let clock = &*self.shared.env.clock;
+        let deadline = clock.steady().saturating_add(timeout);
+        loop {
+            let seen = self.refresh()?;
+            let reader = self.shared.live.lock().log.reader().clone();
+            let newest = if durable { seen.min(reader.durable()) } else { seen };
+            if newest > position {
+                return Ok(Awaited::Reached);
+            }
+            let left = deadline.saturating_sub(clock.steady());
+            if left.is_zero() {
+                return Ok(Awaited::TimedOut);
+            }
+            let (lock, pause) = &self.shared.pause;
+            pause.wait_for(&mut lock.lock(), left.min(Self::REFRESH_INTERVAL));
+        }
     }
 
     /// The damage that was met when opening. There may be more in what did not have to be read:
@@ -95,22 +215,44 @@ impl ReadOnlyStore {
         self.shared.torn_tail.as_ref()
     }
 
-    /// The store as it was when it was opened.
+    /// The store as it is now, as far as it was seen.
     #[must_use]
-    pub fn view(&self) -> View {
-        self.shared.view.clone()
+    pub fn head(&self) -> View {
+        self.shared.source.lock().head()
     }
 
-    /// The events of a stream: [`View::read_stream`].
-    #[must_use]
-    pub fn read_stream(&self, stream: &str) -> Read {
-        self.shared.view.read_stream(stream)
+    /// A picture of the store as it was at a position or a moment; see [`View::as_of`].
+    ///
+    /// # Errors
+    /// As [`View::as_of`].
+    pub fn as_of(&self, point: impl Into<AsOf>) -> Result<View> {
+        self.head().as_of(point)
     }
 
-    /// All events: [`View::read_all`].
+    /// The events that a [`Read`] names: [`View::read`] of [`ReadOnlyStore::head`].
     #[must_use]
-    pub fn read_all(&self) -> Read {
-        self.shared.view.read_all()
+    pub fn read(&self, read: Read) -> Events {
+        self.head().read(read)
+    }
+
+    /// The events of a stream, oldest first: [`View::read_stream`] of [`ReadOnlyStore::head`].
+    #[must_use]
+    pub fn read_stream(&self, stream: &str) -> Events {
+        self.head().read_stream(stream)
+    }
+
+    /// All events: [`View::read_all`] of [`ReadOnlyStore::head`].
+    #[must_use]
+    pub fn read_all(&self) -> Events {
+        self.head().read_all()
+    }
+
+    /// How [`ReadOnlyStore::read`] would find the events: [`View::explain`].
+    ///
+    /// # Errors
+    /// As [`View::explain`].
+    pub fn explain(&self, read: &Read) -> Result<Plan> {
+        self.head().explain(read)
     }
 
     /// The newest event of a stream: [`View::last_event`].
@@ -118,7 +260,7 @@ impl ReadOnlyStore {
     /// # Errors
     /// As [`View::last_event`].
     pub fn last_event(&self, stream: &str) -> Result<Option<Event>> {
-        self.shared.view.last_event(stream)
+        self.head().last_event(stream)
     }
 
     /// The stream's version: [`View::version`].
@@ -126,19 +268,19 @@ impl ReadOnlyStore {
     /// # Errors
     /// As [`View::version`].
     pub fn version(&self, stream: &str) -> Result<Version> {
-        self.shared.view.version(stream)
+        self.head().version(stream)
     }
 
     /// The streams, by name: [`View::streams`].
     #[must_use]
     pub fn streams(&self) -> Streams {
-        self.shared.view.streams()
+        self.head().streams()
     }
 
-    /// The newest position.
+    /// The newest position that was seen.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.shared.view.position()
+        self.head().position()
     }
 
     /// Figures about the store.
@@ -146,7 +288,7 @@ impl ReadOnlyStore {
     /// # Errors
     /// I/O errors.
     pub fn stats(&self) -> Result<Stats> {
-        self.shared.view.stats()
+        self.head().stats()
     }
 
     /// Reads and checks every byte. `progress` is told the bytes done and in all.
@@ -154,10 +296,32 @@ impl ReadOnlyStore {
     /// # Errors
     /// I/O errors. Damage is part of the report.
     pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Report> {
-        let reader = &self.shared.view.source.reader;
-        let verified = reader.verify(self.shared.last, progress)?;
-        let known = &self.shared.damage;
+        let (reader, last) = {
+            let live = self.shared.live.lock();
+            (live.log.reader().clone(), live.log.last())
+        };
+        let verified = reader.verify(last, progress)?;
         let torn_tail = self.shared.torn_tail.clone();
-        Ok(Report::new(reader, self.shared.last.position, verified, known, torn_tail))
+        Ok(Report::new(&reader, last.position, verified, &self.shared.damage, torn_tail))
+    }
+}
+
+/// The index as it was saved, where that is of the log's history; else an empty one. The writer may
+/// have saved it after the log was looked at: then the log is looked at again.
+fn believed(saved: Saved, log: &mut LiveLog) -> Arc<dyn Index> {
+    let reader = log.reader().clone();
+    if saved.covers().is_some_and(|covers| covers.place > log.last()) {
+        log.refresh().ok();
+    }
+    if saved.is_of(log.last(), |covers| reader.knows(covers.epoch, covers.place)) {
+        saved.into_index()
+    } else {
+        Arc::new(MemoryIndex::new(reader.store()))
+    }
+}
+
+impl std::fmt::Debug for ReadOnlyStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReadOnlyStore").field("head", &self.position()).finish_non_exhaustive()
     }
 }

@@ -30,6 +30,8 @@ pub struct Stats {
     pub log_bytes: u64,
     /// Bytes of memory that the index takes.
     pub index_memory_bytes: u64,
+    /// Bytes of files that the index takes.
+    pub index_disk_bytes: u64,
     /// Stamp of the first event.
     pub recorded_first: Option<Timestamp>,
     /// Stamp of the newest event.
@@ -50,12 +52,13 @@ impl Stats {
             format: (FORMAT, REVISION),
             epoch: reader.epoch(),
             events: view.position.get(),
-            streams: view.source.index.stream_count(),
+            streams: view.source.index.stream_count(view.position)?,
             head: view.position,
             segments,
             segments_sealed,
             log_bytes,
             index_memory_bytes: view.source.index.memory_bytes(),
+            index_disk_bytes: view.source.index.disk_bytes(),
             recorded_first: stamp(Position::new(1)),
             recorded_last: stamp(view.position),
         })

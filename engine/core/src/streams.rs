@@ -4,6 +4,7 @@ use annals_index::{StreamFilter, StreamHead};
 use annals_types::{Position, Version};
 
 use crate::View;
+use crate::error::Result;
 
 /// Streams taken from the index at once.
 const PAGE: usize = 256;
@@ -31,6 +32,14 @@ pub struct StreamInfo {
     pub position: Position,
 }
 
+impl StreamInfo {
+    /// For other implementations of [`EventReader`](crate::EventReader).
+    #[must_use]
+    pub fn from_other(name: impl Into<String>, version: Version, position: Position) -> Self {
+        Self { name: name.into(), version, position }
+    }
+}
+
 impl Streams {
     pub(crate) fn new(view: View) -> Self {
         Self { view, filter: StreamFilter::All, page: Vec::new(), after: None, ended: false }
@@ -52,18 +61,24 @@ impl Streams {
 }
 
 impl Iterator for Streams {
-    type Item = StreamInfo;
+    type Item = Result<StreamInfo>;
 
-    fn next(&mut self) -> Option<StreamInfo> {
+    fn next(&mut self) -> Option<Result<StreamInfo>> {
         if self.page.is_empty() && !self.ended {
             let after = self.after.as_deref();
             let index = &self.view.source.index;
-            index.streams(&self.filter, after, self.view.position, PAGE, &mut self.page);
+            let listed =
+                index.streams(&self.filter, after, self.view.position, PAGE, &mut self.page);
+            if let Err(error) = listed {
+                self.ended = true;
+                self.page.clear();
+                return Some(Err(error.into()));
+            }
             self.ended = self.page.len() < PAGE;
             self.after = self.page.last().map(|(name, _)| name.clone());
             self.page.reverse();
         }
         let (name, head) = self.page.pop()?;
-        Some(StreamInfo { name, version: head.version, position: head.position })
+        Some(Ok(StreamInfo { name, version: head.version, position: head.position }))
     }
 }

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use annals::{ExpectedVersion, NewEvent, ReadOnlyStore, Store};
+use annals::{ExpectedVersion, NewEvent, Read, ReadOnlyStore, Store};
 use annals_env::{Env, Fs, MemoryFs};
 
 const ROOT: &str = "/store";
@@ -16,9 +16,9 @@ fn memory(fs: &MemoryFs) -> Env {
 
 /// The positions that a reading gives, and those that its errors name.
 fn read(store: &ReadOnlyStore, backward: bool) -> (Vec<u64>, Vec<u64>) {
-    let read = store.read_all();
+    let all = Read::all();
     let (mut whole, mut lost) = (Vec::new(), Vec::new());
-    for event in if backward { read.backward() } else { read } {
+    for event in store.read(if backward { all.backward() } else { all }) {
         match event {
             Ok(event) => whole.push(event.position().get()),
             Err(error) => {

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annals::{
-    ContentKind, Event, EventId, ExpectedVersion, NewEvent, OccurredAt, Options, ReadOnlyStore,
-    Store, Timestamp, limits,
+    Commit, ContentKind, Event, EventId, ExpectedVersion, NewEvent, OccurredAt, Options,
+    ReadOnlyStore, Store, Timestamp, limits,
 };
 use annals_env::{Clock, Env, ManualClock, ManualScheduler, MemoryFs, SeededRandom};
 
@@ -30,7 +30,7 @@ const DOCUMENT: &str = include_str!("../../../storage-format.md");
 
 const ROOT: &str = "/store";
 const FIRST: &str = "log/00000000000000000000-0000000001-0000000000.seg";
-const SECOND: &str = "log/00000000000000000003-0000000001-0000000000.seg";
+const SECOND: &str = "log/00000000000000000006-0000000001-0000000000.seg";
 const STATE: &str = "state";
 const IMAGE: &str = "index/memory/image";
 
@@ -72,6 +72,18 @@ fn noted() -> NewEvent {
     }
 }
 
+fn shipped() -> NewEvent {
+    NewEvent::json("OrderShipped", r#"{"by":"post"}"#)
+}
+
+fn granted() -> NewEvent {
+    NewEvent::json("BonusGranted", r#"{"points":4}"#).tag("customer:7").tag("bonus")
+}
+
+fn closed() -> NewEvent {
+    NewEvent::json("OrderClosed", "{}")
+}
+
 fn scanned() -> NewEvent {
     NewEvent::new("Scanned", ContentKind::Binary, vec![0; 15_000])
 }
@@ -86,10 +98,16 @@ fn example() -> (MemoryFs, Vec<Event>) {
     clock.advance(Duration::from_millis(1_500));
     store.append("order-42", ExpectedVersion::at(1), &[paid(), noted()]).unwrap();
     clock.advance(Duration::from_millis(1_500));
+    let of_two_streams = Commit::new()
+        .append("order-42", ExpectedVersion::at(3), vec![shipped()])
+        .append("customer-7", ExpectedVersion::NoStream, vec![granted()])
+        .append("order-42", ExpectedVersion::Any, vec![closed()]);
+    store.commit(&of_two_streams).unwrap();
+    clock.advance(Duration::from_millis(1_500));
     store.append("scan-1", ExpectedVersion::Any, &[scanned()]).unwrap();
     // Seals the first segment.
     scheduler.run_until_idle();
-    let events = store.read_all().into_iter().map(Result::unwrap).collect();
+    let events = store.read_all().map(Result::unwrap).collect();
     store.close().unwrap();
     (fs, events)
 }
@@ -142,7 +160,10 @@ fn the_dump_in_the_document_is_what_the_engine_writes() {
     let (fs, events) = example();
     let names = [FIRST, SECOND, STATE, IMAGE];
     if std::env::var_os("ANNALS_PRINT_DUMP").is_some() {
-        println!("{}", names.map(|name| dump(name, &file(&fs, name))).join("\n"));
+        let segments = [FIRST, SECOND].map(|name| segment(&file(&fs, name)).0);
+        let decoded = segments.iter().flat_map(|segment| &segment.frames);
+        let terms = Terms::of(segments[0].header.store, decoded.flat_map(|frame| &frame.events));
+        println!("{}", names.map(|name| dump(name, &file(&fs, name), &terms)).join("\n"));
         println!("derived id of event 1: {}", events[0].id());
     }
     assert!(DOCUMENT.contains(&events[0].id().to_string()));
@@ -164,10 +185,10 @@ fn the_dump_in_the_document_is_what_the_engine_writes() {
     assert!(file(&fs, "lock").is_empty());
 }
 
-fn dump(name: &str, bytes: &[u8]) -> String {
+fn dump(name: &str, bytes: &[u8], terms: &Terms) -> String {
     let lines = match name {
         STATE => state(bytes).1,
-        IMAGE => image(bytes).1,
+        IMAGE => image(bytes, terms).1,
         _ => segment(bytes).1,
     };
     let length = bytes.len();
@@ -381,10 +402,15 @@ fn frame(fields: &mut Fields<'_>, salt: u64, before: (u64, u64)) -> Frame {
         assert_eq!(fields.count("back"), at - start);
         assert_eq!(fields.count("index"), index as usize);
         if kind == 1 {
-            assert_eq!(streams.len(), 1, "the engine writes one stream a commit");
+            let (stream, offset) = if streams.len() == 1 {
+                (0, index)
+            } else {
+                let stream = fields.count("stream: number in the table");
+                (stream, fields.count("version less that of the stream's first event") as u64)
+            };
             let content = fields.bytes[fields.at..end].to_vec();
             let event = event(fields, end);
-            let (version, stream) = (streams[0].0 + index, streams[0].1.clone());
+            let (version, stream) = (streams[stream].0 + offset, streams[stream].1.clone());
             let position = position + index;
             events.push(Decoded { position, version, stream, recorded_at, epoch, content, event });
         } else {
@@ -618,21 +644,24 @@ struct Image {
     streams: Vec<(String, Vec<(u64, u64)>)>,
     /// Pairs of hash and position.
     ids: Vec<(u64, u64)>,
+    /// Terms, and the positions of the events that carry them.
+    terms: Vec<(u64, Vec<u64>)>,
 }
 
-/// An image of one block.
-fn image(bytes: &[u8]) -> (Image, Vec<String>) {
+/// An image of one block; `known` are the terms that may be in it.
+fn image(bytes: &[u8], known: &Terms) -> (Image, Vec<String>) {
     let mut fields = Fields::new(bytes);
     assert_eq!(fields.bytes(8, "header: magic"), b"ANNALSIX");
-    assert_eq!(fields.number(2, "version of the image"), 1);
+    assert_eq!(fields.number(2, "version of the image"), 2);
     assert_eq!(fields.number(2, "reserved"), 0);
     let store = fields.bytes(16, "store id").try_into().unwrap();
     fields.number(4, "number of the epoch");
     fields.number(8, "id of the epoch");
     let covers = fields.place("covers up to");
     let (streams, ids) = (fields.number(8, "streams"), fields.number(8, "ids"));
+    let terms = fields.number(8, "terms");
     let header_sum = fields.sum("checksum");
-    assert_eq!(header_sum, crc(&[&bytes[..68]]));
+    assert_eq!(header_sum, crc(&[&bytes[..76]]));
 
     fields.begin();
     let length = fields.number(4, "block 0: length of its content") as u32;
@@ -670,12 +699,69 @@ fn image(bytes: &[u8]) -> (Image, Vec<String>) {
         (hash, position)
     });
     let ids = ids.collect();
+    let mut first_before = 0;
+    let terms = (0..terms).map(|_| {
+        let number: [u8; 8] = fields.bytes[fields.at..fields.at + 8].try_into().unwrap();
+        let term = u64::from_le_bytes(number);
+        fields.bytes(8, &format!("term: {}", known.names[&term]));
+        let (mut position, mut positions) = (first_before, Vec::new());
+        loop {
+            let count = fields.count("run: events");
+            if count == 0 {
+                break;
+            }
+            for _ in 0..count {
+                position += fields.count("step to the position") as u64;
+                assert!(positions.last().is_none_or(|before| *before < position));
+                positions.push(position);
+            }
+        }
+        first_before = positions[0];
+        (term, positions)
+    });
+    let terms = terms.collect();
     assert_eq!(fields.at, bytes.len());
-    (Image { store, covers, streams, ids }, fields.lines)
+    (Image { store, covers, streams, ids, terms }, fields.lines)
 }
 
-/// `SipHash-1-3` of 16 bytes.
-fn sip_hash(key: [u8; 16], bytes: [u8; 16]) -> u64 {
+/// The terms of a store's events, as the document makes them.
+#[derive(Debug, Default)]
+struct Terms {
+    /// What each stands for.
+    names: BTreeMap<u64, String>,
+    positions: BTreeMap<u64, Vec<u64>>,
+}
+
+impl Terms {
+    fn of<'a>(store: [u8; 16], events: impl Iterator<Item = &'a Decoded>) -> Self {
+        let mut terms = Self::default();
+        for Decoded { position, stream, event, .. } in events {
+            let mut add = |kind: u8, what: &str, bytes: &[u8], shown: &str| {
+                let term = sip_hash(store, &[bytes, &[kind]].concat());
+                terms.names.insert(term, format!("{what} {shown}"));
+                terms.positions.entry(term).or_default().push(*position);
+            };
+            let category = stream.split('-').next().unwrap();
+            add(b'c', "category", category.as_bytes(), category);
+            add(b't', "type", event.event_type.as_bytes(), &event.event_type);
+            for tag in &event.tags {
+                add(b'g', "tag", tag.as_bytes(), tag);
+            }
+            for (kind, what, id) in [
+                (b'r', "correlation id", event.correlation_id),
+                (b'u', "causation id", event.causation_id),
+            ] {
+                if let Some(id) = id {
+                    add(kind, what, &id.to_bytes(), &id.to_string());
+                }
+            }
+        }
+        terms
+    }
+}
+
+/// `SipHash-1-3`.
+fn sip_hash(key: [u8; 16], bytes: &[u8]) -> u64 {
     let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
     let (k0, k1) = (word(&key[..8]), word(&key[8..]));
     let mut v = [
@@ -696,7 +782,11 @@ fn sip_hash(key: [u8; 16], bytes: [u8; 16]) -> u64 {
         v[1] = v[1].rotate_left(17) ^ v[2];
         v[2] = v[2].rotate_left(32);
     };
-    for m in [word(&bytes[..8]), word(&bytes[8..]), 16 << 56] {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    last[7] = bytes.len() as u8;
+    for m in words.iter().chain([&last]).map(|bytes| word(bytes)) {
         v[3] ^= m;
         round(&mut v);
         v[0] ^= m;
@@ -712,21 +802,20 @@ fn the_files_taken_apart_by_the_document_hold_what_the_store_gives() {
     let (first, _) = segment(&file(&fs, FIRST));
     let (second, _) = segment(&file(&fs, SECOND));
     let (slots, _) = state(&file(&fs, STATE));
-    let (image, _) = image(&file(&fs, IMAGE));
 
-    assert_eq!((first.header.first, second.header.first), ((0, 1), (3, 1)));
+    assert_eq!((first.header.first, second.header.first), ((0, 1), (6, 1)));
     assert!(first.link.is_some() && second.link.is_none());
     let epoch = first.frames[0].starts.unwrap();
     assert_eq!(first.frames[1].starts, Some(epoch));
     let frames: Vec<&Frame> = first.frames.iter().chain(&second.frames).collect();
     let synced: Vec<(u64, u64)> = frames.iter().map(|frame| frame.synced).collect();
-    assert_eq!(synced, [(0, 0), (0, 0), (0, 2), (1, 0), (3, 0)]);
+    assert_eq!(synced, [(0, 0), (0, 0), (0, 2), (1, 0), (3, 0), (6, 0)]);
     assert!(frames.iter().all(|frame| frame.epoch == 1));
     assert_eq!((first.header.epoch, second.header.epoch), ((0, 0), epoch));
 
     let decoded: Vec<&Decoded> = frames.iter().flat_map(|frame| &frame.events).collect();
-    let expected = [placed(), paid(), noted(), scanned()];
-    assert_eq!((decoded.len(), events.len()), (4, 4));
+    let expected = [placed(), paid(), noted(), shipped(), granted(), closed(), scanned()];
+    assert_eq!((decoded.len(), events.len()), (7, 7));
     for ((decoded, event), new) in decoded.iter().zip(&events).zip(&expected) {
         assert_eq!(&decoded.event, new);
         assert_eq!(decoded.position, event.position().get());
@@ -739,12 +828,21 @@ fn the_files_taken_apart_by_the_document_hold_what_the_store_gives() {
 
     let newest = slots.iter().max_by_key(|slot| slot.sequence).unwrap();
     assert_eq!((newest.store, newest.epoch), (first.header.store, epoch));
-    assert_eq!((newest.durable, newest.visible), ((4, 0), (4, 0)));
+    assert_eq!((newest.durable, newest.visible), ((7, 0), (7, 0)));
 
-    assert_eq!((image.store, image.covers), (first.header.store, (4, 0)));
-    let order = ("order-42".to_owned(), vec![(1, 1), (2, 2), (3, 3)]);
-    assert_eq!(image.streams, [order, ("scan-1".to_owned(), vec![(1, 4)])]);
-    assert_eq!(image.ids, [(sip_hash(image.store, PAYMENT.to_bytes()), 2)]);
+    let terms = Terms::of(first.header.store, decoded.into_iter());
+    let (image, _) = image(&file(&fs, IMAGE), &terms);
+    assert_eq!((image.store, image.covers), (first.header.store, (7, 0)));
+    let streams = [
+        ("order-42", vec![(1, 1), (2, 2), (3, 3), (4, 4), (5, 6)]),
+        ("customer-7", vec![(1, 5)]),
+        ("scan-1", vec![(1, 7)]),
+    ];
+    assert_eq!(image.streams, streams.map(|(name, events)| (name.to_owned(), events)));
+    assert_eq!(image.ids, [(sip_hash(image.store, &PAYMENT.to_bytes()), 2)]);
+    assert!(image.terms.is_sorted_by_key(|(_, positions)| positions[0]));
+    assert_eq!(image.terms.len(), terms.positions.len());
+    assert_eq!(image.terms.into_iter().collect::<BTreeMap<_, _>>(), terms.positions);
 }
 
 fn derived_id(store: [u8; 16], epoch: (u64, u64), position: u64) -> EventId {
@@ -782,6 +880,7 @@ fn the_limits_are_those_of_the_document() {
         ("data of an event", limits::DATA_BYTES_MAX),
         ("metadata of an event", limits::METADATA_BYTES_MAX),
         ("events of a commit", limits::EVENTS_PER_COMMIT_MAX),
+        ("streams of a commit", limits::STREAMS_PER_COMMIT_MAX),
         ("commit", limits::COMMIT_BYTES_MAX),
         ("frame", FRAME_BYTES_MAX),
         ("header of a frame", HEADER_BYTES_MAX),
@@ -948,7 +1047,7 @@ fn a_commit_of_several_streams_made_by_the_document_is_read() {
     made.frame(1, 1, 3, &table(&[(1, "a-1"), (1, "b-1")]), &bodies);
     let store = made.open(&fs).unwrap();
     assert_eq!((store.damage(), store.torn_tail()), (&[][..], None));
-    let events: Vec<Event> = store.read_all().into_iter().map(Result::unwrap).collect();
+    let events: Vec<Event> = store.read_all().map(Result::unwrap).collect();
     let found: Vec<_> = events.iter().map(|e| (e.stream(), e.version().get(), e.data())).collect();
     assert_eq!(found, [("a-1", 1, &b"1"[..]), ("b-1", 1, b"1"), ("a-1", 2, b"1")]);
 }
@@ -964,7 +1063,7 @@ fn what_is_not_known_is_refused() {
         let (fs, mut made) = Made::new();
         made.frame(1, 1, 2, &table(&[(1, "a-1")]), &[content, self::content(0, &[])]);
         let store = made.open(&fs).unwrap();
-        let events: Vec<_> = store.read_all().into_iter().collect();
+        let events: Vec<_> = store.read_all().collect();
         assert!(matches!(&events[..], [Err(_), Ok(_)]), "{what}: {events:?}");
         assert!(store.damage()[0].positions.is_none_or(|lost| lost.0.get() == 1), "{what}");
     }
@@ -1027,12 +1126,12 @@ fn an_image_has_full_blocks_but_for_the_last() {
     }
     store.close().unwrap();
     let image = file(&fs, IMAGE);
-    let (mut at, mut lengths) = (72, Vec::new());
+    let (mut at, mut lengths) = (80, Vec::new());
     while at < image.len() {
         let length = &image[at..at + 4];
         let end = at + 8 + u32::from_le_bytes(length.try_into().unwrap()) as usize;
         let number = (lengths.len() as u64).to_le_bytes();
-        let sum = crc(&[&image[68..72], &number, length, &image[at + 8..end]]);
+        let sum = crc(&[&image[76..80], &number, length, &image[at + 8..end]]);
         assert_eq!(image[at + 4..at + 8], sum.to_le_bytes());
         lengths.push(end - at - 8);
         at = end;

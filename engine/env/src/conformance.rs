@@ -9,6 +9,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::fs::{Access, EntryKind, File, Fs};
 
@@ -50,6 +51,8 @@ const TESTS: &[(&str, Test)] = &[
     ("syncs-succeed", syncs_succeed),
     ("a-lock-is-exclusive-until-dropped", a_lock_is_exclusive_until_dropped),
     ("a-lock-has-one-winner", a_lock_has_one_winner),
+    ("a-held-lock-shows", a_held_lock_shows),
+    ("asking-for-a-lock-turns-nobody-away", asking_for_a_lock_turns_nobody_away),
     ("readers-run-beside-a-writer", readers_run_beside_a_writer),
     ("a-replaced-name-is-never-missing", a_replaced_name_is_never_missing),
 ];
@@ -370,6 +373,43 @@ fn a_lock_has_one_winner(fs: &dyn Fs, dir: &Path) {
         });
         assert_eq!(locks.iter().flatten().count(), 1);
     }
+}
+
+fn a_held_lock_shows(fs: &dyn Fs, dir: &Path) {
+    let path = dir.join("lock");
+    assert!(!fs.is_locked(&path).unwrap());
+    assert!(!fs.is_locked(&dir.join("missing/lock")).unwrap());
+    assert!(names(fs, dir).is_empty());
+    let held = fs.lock(&path).unwrap().unwrap();
+    assert!(fs.is_locked(&path).unwrap());
+    assert!(fs.is_locked(&path).unwrap());
+    assert!(fs.lock(&path).unwrap().is_none());
+    drop(held);
+    assert!(!fs.is_locked(&path).unwrap());
+    create(fs, &dir.join("file"), b"kept");
+    assert!(!fs.is_locked(&dir.join("file")).unwrap());
+    assert_eq!(content_of(fs, &dir.join("file")), b"kept");
+    fs.create_dir_all(&dir.join("folder")).unwrap();
+    assert!(fs.is_locked(&dir.join("folder")).is_err());
+}
+
+fn asking_for_a_lock_turns_nobody_away(fs: &dyn Fs, dir: &Path) {
+    let path = dir.join("lock");
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    fs.is_locked(&path).unwrap();
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+            });
+        }
+        for _ in 0..100 {
+            let held = fs.lock(&path).unwrap().unwrap();
+            assert!(fs.is_locked(&path).unwrap());
+            drop(held);
+        }
+    });
 }
 
 fn readers_run_beside_a_writer(fs: &dyn Fs, dir: &Path) {

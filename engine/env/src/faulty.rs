@@ -335,6 +335,17 @@ impl Fs for FaultyFs {
         }
         Ok(Some(Box::new(FaultyLock { handle: self.handle(&mut state, id, path) })))
     }
+
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        let path = key(path);
+        let mut state = self.state.lock();
+        state.begin(OperationKind::Lock, &path)?;
+        match state.names().file(&path) {
+            Ok(&id) => Ok(state.is_locked(id)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Keeps a file's content while someone has it open, whatever becomes of its name.

@@ -41,6 +41,12 @@ pub struct Entry {
 /// folder has returned; before that the cut may keep or lose each change, but a rename is never
 /// half done. Errors are the operating system's.
 pub trait Fs: Debug + Send + Sync {
+    /// Whether its paths are the machine's own, so that a library that does its own I/O can be given
+    /// one.
+    fn is_real(&self) -> bool {
+        false
+    }
+
     /// Makes a folder and those above it; fine if it is there. Only its owner may enter.
     ///
     /// # Errors
@@ -90,6 +96,17 @@ pub trait Fs: Debug + Send + Sync {
     /// # Errors
     /// Where the file cannot be made or locked.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>>;
+
+    /// Whether somebody holds the lock of the file at `path` now, in this process or in another;
+    /// `false` where there is no such file. Changes nothing, and nobody who takes the lock is turned
+    /// away by it.
+    ///
+    /// Where the medium has no locks, nobody can tell. The answer is then `false` if the medium is
+    /// read-only, as nobody writes through it, and else `true`, which is the careful one.
+    ///
+    /// # Errors
+    /// Where it is no regular file or may not be read.
+    fn is_locked(&self, path: &Path) -> io::Result<bool>;
 }
 
 /// A held lock; dropping it gives it back.

@@ -168,6 +168,15 @@ impl Fs for MemoryFs {
         }
         Ok(Some(Box::new(MemoryLock { inode })))
     }
+
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        let names = self.names.read();
+        match names.file(&key(path)) {
+            Ok(inode) => Ok(inode.locked.load(Ordering::Acquire)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 struct MemoryFile {

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, StatVfsMountFlags};
+use rustix::io::Errno;
 
 use map::WriteMap;
 
@@ -26,6 +27,10 @@ const FOLDER_MODE: u32 = 0o700;
 pub struct RealFs;
 
 impl Fs for RealFs {
+    fn is_real(&self) -> bool {
+        true
+    }
+
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(dir).map_err(full)
     }
@@ -84,8 +89,9 @@ impl Fs for RealFs {
             .open(path)
             .map_err(full)?;
         let file = regular(file)?;
-        // A child that another thread is about to start holds a copy of a lock that was just given
-        // back, until it runs its own program: a short wait tells that from a real holder.
+        // Two hold it for a moment who are no real holders, and a short wait tells them apart: who
+        // asks whether it is locked, and a child that another thread is about to start, which has a
+        // copy of a lock that was just given back until it runs its own program.
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(Box::new(RealLock { _file: file }))),
@@ -95,6 +101,32 @@ impl Fs for RealFs {
         }
         Ok(None)
     }
+
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        let file = match options(UNKNOWN).open(path) {
+            Ok(file) => regular(file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        // Shared, so that several may ask at once; given back as the file is closed.
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => Ok(!is_read_only(&file)?),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+/// Whether the medium refuses to lock at all.
+fn has_no_locks(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
+        || error.raw_os_error() == Some(Errno::NOLCK.raw_os_error())
+}
+
+/// Whether nobody can write to the file's medium the way that we reach it.
+fn is_read_only(file: &std::fs::File) -> io::Result<bool> {
+    Ok(rustix::fs::fstatvfs(file)?.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 /// How often a held lock is tried, and the pause between two tries.

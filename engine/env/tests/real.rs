@@ -117,8 +117,10 @@ fn a_lock_ends_with_its_process() {
     let output = std::io::BufReader::new(child.stdout.take().unwrap());
     let mut lines = std::io::BufRead::lines(output);
     assert!(lines.any(|line| line.unwrap().contains("locked")));
+    assert!(RealFs.is_locked(&path).unwrap());
     assert!(RealFs.lock(&path).unwrap().is_none());
     drop(child.stdin.take());
     assert!(!child.wait().unwrap().success());
+    assert!(!RealFs.is_locked(&path).unwrap());
     assert!(RealFs.lock(&path).unwrap().is_some());
 }

@@ -1,16 +1,18 @@
-//! The derived indexes of a store: which streams there are, where their events stand, which ids are
-//! taken. Everything here can be deleted and is made again from the log to the same answers.
+//! The derived indexes of a store: which streams there are, where their events stand, which events
+//! carry a term, which ids are taken. Everything here can be deleted and is made again from the log
+//! to the same answers.
 //!
 //! # Writing
 //!
-//! One thread hands over each event once it is visible, in the order of the positions: [`Index::apply`].
-//! Now and then, and at a clean close, the index is saved, never beyond what is durable in the log.
-//! At the next open the log behind [`Covers::place`] is applied again, or all of it.
+//! One thread at a time hands over the events, in the order of the positions, each just before
+//! readers may see it: [`Index::apply`]. Now and then, and at a clean close, the index is saved
+//! ([`Index::save`]), never beyond what is durable in the log. At the next open the log behind
+//! [`Covers::place`] is applied again, or all of it.
 //!
 //! # Reading
 //!
-//! Any thread asks at any time, and says up to which position it looks.
-//! The stream's name leads to its number, the number to the positions of its events.
+//! Any thread asks at any time, and says between which positions it looks. A name leads to the
+//! positions of a stream's events, a [`Term`] to those of all events that carry it.
 //! The caller reads the events there, in the log.
 //!
 //! # What always holds
@@ -18,22 +20,31 @@
 //! - An answer up to a position at or below [`Index::covers`] never changes, whatever is applied
 //!   later and whether the index was applied, saved and loaded, or made again.
 //! - An index holds positions and places, never a segment or an offset, and cannot read the log:
-//!   what it says of a caller's id is a candidate that its caller verifies there.
+//!   what it says of a caller's id or of a term is a candidate that its caller verifies there.
 //! - Applying what was applied before changes nothing.
 //! - Nothing saved is trusted before its checksum, and whatever is wrong with it, the log can
 //!   replace it.
+//! - Questions about the newest events are answered from memory, by every backend.
 //! - All backends give the same answers: [`conformance`].
 
 #![forbid(unsafe_code)]
 
 pub mod conformance;
+mod error;
 mod memory;
+#[cfg(feature = "rocksdb")]
+mod rocks;
+mod term;
 
 use annals_types::{Epoch, EventId, Place, Position, StoreId, Version};
 
+pub use error::{IndexError, Result};
 pub use memory::{IMAGE_NAME, IMAGE_VERSION, ImageError, MemoryIndex};
+#[cfg(feature = "rocksdb")]
+pub use rocks::{Opened, RocksIndex};
+pub use term::{Term, Terms};
 
-/// One visible event, as the index takes it in.
+/// One event, as the index takes it in.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
     /// Its position: one above that of the entry before, or more where the log lost events.
@@ -44,6 +55,8 @@ pub struct Entry<'a> {
     pub version: Version,
     /// Its id, where the caller set one.
     pub id: Option<EventId>,
+    /// Its terms, each once.
+    pub terms: &'a [Term],
 }
 
 /// A stream's newest event.
@@ -67,8 +80,8 @@ pub enum StreamFilter {
     Prefix(String),
 }
 
-/// What every index backend answers. One thread applies; any number reads meanwhile. Every read
-/// takes the position up to which it looks, so that what is applied later does not change it.
+/// What every index backend answers. One thread at a time applies; any number reads meanwhile. Every
+/// read takes the positions between which it looks, so that what is applied later does not change it.
 pub trait Index: Send + Sync {
     /// The last position that was applied.
     fn covers(&self) -> Position;
@@ -78,12 +91,18 @@ pub trait Index: Send + Sync {
     /// for, ends the call: [`Index::covers`] stays before it.
     fn apply(&self, entries: &mut dyn Iterator<Item = Entry<'_>>);
 
-    /// The stream's newest event at or below `up_to`.
-    fn head(&self, stream: &str, up_to: Position) -> Option<StreamHead>;
+    /// The stream's newest event behind `after` and not behind `up_to`.
+    ///
+    /// # Errors
+    /// Where what was saved cannot be read.
+    fn head(&self, stream: &str, after: Position, up_to: Position) -> Result<Option<StreamHead>>;
 
     /// Appends to `out` the positions of at most `limit` events of the stream with versions
     /// `from`, `from` + 1, …, none above `up_to`. What the log lost is not there: an event's version
     /// is what the log says.
+    ///
+    /// # Errors
+    /// Where what was saved cannot be read.
     fn positions(
         &self,
         stream: &str,
@@ -91,10 +110,13 @@ pub trait Index: Send + Sync {
         up_to: Position,
         limit: usize,
         out: &mut Vec<Position>,
-    );
+    ) -> Result<()>;
 
     /// Appends to `out` the positions of at most `limit` events of the stream with versions
     /// `from`, `from` − 1, …; those above `up_to`, or lost, are not there.
+    ///
+    /// # Errors
+    /// Where what was saved cannot be read.
     fn positions_back(
         &self,
         stream: &str,
@@ -102,14 +124,54 @@ pub trait Index: Send + Sync {
         up_to: Position,
         limit: usize,
         out: &mut Vec<Position>,
-    );
+    ) -> Result<()>;
 
-    /// Appends to `out`, in ascending order, the positions at which an event with this caller-set
-    /// id may stand: all where one does, and seldom others.
-    fn find_id(&self, id: EventId, out: &mut Vec<Position>);
+    /// Appends to `out`, ascending, the first positions between `from` and `to`, both included, at
+    /// which an event carries the term: as many as are cheap to give at once, a few thousand at the
+    /// most, and none only where there is none.
+    ///
+    /// # Errors
+    /// Where what was saved cannot be read.
+    fn postings(
+        &self,
+        term: Term,
+        from: Position,
+        to: Position,
+        out: &mut Vec<Position>,
+    ) -> Result<()>;
+
+    /// The same from the other end: appends to `out`, descending, the last positions between `from`
+    /// and `to`, both included.
+    ///
+    /// # Errors
+    /// Where what was saved cannot be read.
+    fn postings_back(
+        &self,
+        term: Term,
+        from: Position,
+        to: Position,
+        out: &mut Vec<Position>,
+    ) -> Result<()>;
+
+    /// About how many events between `from` and `to`, both included, carry the term. Cheap, and
+    /// never 0 where there is one.
+    ///
+    /// # Errors
+    /// Where what was saved cannot be read.
+    fn estimate(&self, term: Term, from: Position, to: Position) -> Result<u64>;
+
+    /// Appends to `out`, in ascending order, the positions behind `after` at which an event with
+    /// this caller-set id may stand: all where one does, and seldom others.
+    ///
+    /// # Errors
+    /// Where what was saved cannot be read.
+    fn find_id(&self, id: EventId, after: Position, out: &mut Vec<Position>) -> Result<()>;
 
     /// Appends to `out`, ordered by name (bytewise), at most `limit` streams that the filter names
     /// and that have an event at or below `up_to`, beginning behind the name `after`.
+    ///
+    /// # Errors
+    /// Where what was saved cannot be read.
     fn streams(
         &self,
         filter: &StreamFilter,
@@ -117,13 +179,33 @@ pub trait Index: Send + Sync {
         up_to: Position,
         limit: usize,
         out: &mut Vec<(String, StreamHead)>,
-    );
+    ) -> Result<()>;
 
-    /// How many streams have an event.
-    fn stream_count(&self) -> u64;
+    /// How many streams have an event at or below `up_to`.
+    ///
+    /// # Errors
+    /// Where what was saved cannot be read.
+    fn stream_count(&self, up_to: Position) -> Result<u64>;
 
     /// Bytes of memory that it takes.
     fn memory_bytes(&self) -> u64;
+
+    /// Bytes of files that it takes.
+    fn disk_bytes(&self) -> u64;
+
+    /// Keeps what it holds up to [`Covers::place`], which must be applied, and durable in the log:
+    /// after this an opening finds it, or after a crash perhaps an older state. Applying goes on
+    /// meanwhile; another save waits.
+    ///
+    /// # Errors
+    /// Where it cannot be written. What was saved before stays.
+    fn save(&self, covers: Covers) -> Result<()>;
+
+    /// A save is due once so many events were applied since the last.
+    fn save_events(&self) -> u64;
+
+    /// Lets go of files that only one index may have open. What needs them fails from then on.
+    fn close(&self) {}
 }
 
 /// What a saved index says of itself; it is believed only where the log agrees.
@@ -133,6 +215,6 @@ pub struct Covers {
     pub store: StoreId,
     /// The epoch in which it was saved.
     pub epoch: Epoch,
-    /// Everything up to here is in it; durable in the log before the image was written.
+    /// Everything up to here is in it; durable in the log before it was saved.
     pub place: Place,
 }

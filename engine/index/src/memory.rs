@@ -5,24 +5,37 @@ mod directory;
 mod ids;
 mod image;
 mod listing;
+mod lists;
 mod names;
 mod postings;
 mod state;
 mod table;
-mod varint;
+pub(crate) mod varint;
+#[cfg(feature = "rocksdb")]
+mod window;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use annals_env::Fs;
+use annals_env::sync::atomic::{AtomicU64, Ordering};
 use annals_env::sync::{Mutex, RwLock};
 use annals_types::{EventId, Position, StoreId, Version};
+use smallvec::SmallVec;
 
 pub use self::image::{IMAGE_NAME, IMAGE_VERSION, ImageError};
 use self::listing::Listing;
+#[cfg(feature = "rocksdb")]
+pub(crate) use self::listing::Span;
 use self::state::State;
-use crate::{Entry, Index, StreamFilter, StreamHead};
+use crate::{Covers, Entry, Index, IndexError, Result, StreamFilter, StreamHead, Term};
 
 /// Most entries that are taken in under one lock.
 const ENTRIES_PER_LOCK: usize = 256;
+/// So many events are read again in a second or two.
+const SAVE_EVENTS_MIN: u64 = 1_000_000;
 
-/// An [`Index`] in memory, with nothing on disk but the image that [`MemoryIndex::save`] writes.
+/// An [`Index`] in memory, with nothing on disk but the image that [`Index::save`] writes.
 /// Meant for up to about ten million events.
 ///
 /// Readers share one lock with the thread that applies. Whoever holds it does a small, bounded
@@ -32,20 +45,43 @@ pub struct MemoryIndex {
     store: StoreId,
     state: RwLock<State>,
     listing: Listing,
+    folder: Option<Folder>,
+    image_bytes: AtomicU64,
     /// Held by who writes the image.
     saving: Mutex<()>,
 }
 
+/// Where the image is kept.
+struct Folder {
+    fs: Arc<dyn Fs>,
+    path: PathBuf,
+}
+
 impl MemoryIndex {
-    /// An empty index of the store. The store's id is the key of its hashes, so that nobody who
-    /// does not know it can choose names or ids that meet in one place.
+    /// An empty index of the store, which is never saved. The store's id is the key of its hashes,
+    /// so that nobody who does not know it can choose names or ids that meet in one place.
     #[must_use]
     pub fn new(store: StoreId) -> Self {
-        Self::from_state(store, State::new(store))
+        Self::from_state(store, State::new(store), None, 0)
     }
 
-    fn from_state(store: StoreId, state: State) -> Self {
-        Self { store, state: RwLock::new(state), listing: Listing::new(), saving: Mutex::new(()) }
+    /// An empty index of the store, whose image will be in the folder `dir`. One that is there is
+    /// not looked at ([`MemoryIndex::load`] does), and replaced by the first save.
+    #[must_use]
+    pub fn in_folder(fs: Arc<dyn Fs>, dir: impl Into<PathBuf>, store: StoreId) -> Self {
+        let folder = Folder { fs, path: dir.into() };
+        Self::from_state(store, State::new(store), Some(folder), 0)
+    }
+
+    fn from_state(store: StoreId, state: State, folder: Option<Folder>, image_bytes: u64) -> Self {
+        Self {
+            store,
+            state: RwLock::new(state),
+            listing: Listing::new(),
+            folder,
+            image_bytes: AtomicU64::new(image_bytes),
+            saving: Mutex::new(()),
+        }
     }
 }
 
@@ -56,7 +92,7 @@ impl Index for MemoryIndex {
 
     fn apply(&self, entries: &mut dyn Iterator<Item = Entry<'_>>) {
         // The entries may be read from a disk as they come: not while others wait for the lock.
-        let mut batch = Vec::with_capacity(entries.size_hint().0.min(ENTRIES_PER_LOCK));
+        let mut batch = SmallVec::<[Entry<'_>; 2]>::new();
         loop {
             batch.extend(entries.take(ENTRIES_PER_LOCK));
             let ended = batch.len() < ENTRIES_PER_LOCK;
@@ -67,10 +103,11 @@ impl Index for MemoryIndex {
         }
     }
 
-    fn head(&self, stream: &str, up_to: Position) -> Option<StreamHead> {
+    fn head(&self, stream: &str, after: Position, up_to: Position) -> Result<Option<StreamHead>> {
         let state = self.state.read();
-        let number = state.directory.find(stream)?;
-        state.head(number, up_to.get())
+        let number = state.directory.find(stream);
+        let head = number.and_then(|number| state.head(number, up_to.get()));
+        Ok(head.filter(|head| head.position > after))
     }
 
     fn positions(
@@ -80,11 +117,11 @@ impl Index for MemoryIndex {
         up_to: Position,
         limit: usize,
         out: &mut Vec<Position>,
-    ) {
+    ) -> Result<()> {
         let end = out.len().saturating_add(limit);
         let mut state = self.state.read();
         let Some(number) = state.directory.find(stream) else {
-            return;
+            return Ok(());
         };
         let mut part = state.part_from(number, from.get());
         while let Some(at) = part {
@@ -94,6 +131,7 @@ impl Index for MemoryIndex {
                 state = self.state.read();
             }
         }
+        Ok(())
     }
 
     fn positions_back(
@@ -103,14 +141,14 @@ impl Index for MemoryIndex {
         up_to: Position,
         limit: usize,
         out: &mut Vec<Position>,
-    ) {
+    ) -> Result<()> {
         let end = out.len().saturating_add(limit);
         let mut state = self.state.read();
         let Some(number) = state.directory.find(stream) else {
-            return;
+            return Ok(());
         };
         let Some(head) = state.head(number, up_to.get()) else {
-            return;
+            return Ok(());
         };
         let from = from.min(head.version).get();
         let mut part = state.part_from(number, from);
@@ -121,10 +159,40 @@ impl Index for MemoryIndex {
                 state = self.state.read();
             }
         }
+        Ok(())
     }
 
-    fn find_id(&self, id: EventId, out: &mut Vec<Position>) {
-        out.extend(self.state.read().ids.find(id).map(Position::new));
+    fn postings(
+        &self,
+        term: Term,
+        from: Position,
+        to: Position,
+        out: &mut Vec<Position>,
+    ) -> Result<()> {
+        self.state.read().postings(term, from.get(), to.get(), out);
+        Ok(())
+    }
+
+    fn postings_back(
+        &self,
+        term: Term,
+        from: Position,
+        to: Position,
+        out: &mut Vec<Position>,
+    ) -> Result<()> {
+        self.state.read().postings_back(term, from.get(), to.get(), out);
+        Ok(())
+    }
+
+    fn estimate(&self, term: Term, from: Position, to: Position) -> Result<u64> {
+        Ok(self.state.read().count(term, from.get(), to.get()))
+    }
+
+    fn find_id(&self, id: EventId, after: Position, out: &mut Vec<Position>) -> Result<()> {
+        let state = self.state.read();
+        let all = state.ids.find(id).map(Position::new);
+        out.extend(all.filter(|position| *position > after));
+        Ok(())
     }
 
     fn streams(
@@ -134,15 +202,30 @@ impl Index for MemoryIndex {
         up_to: Position,
         limit: usize,
         out: &mut Vec<(String, StreamHead)>,
-    ) {
+    ) -> Result<()> {
         self.listing.list(&self.state, filter, after, up_to.get(), limit, out);
+        Ok(())
+    }
+
+    fn stream_count(&self, up_to: Position) -> Result<u64> {
+        Ok(self.state.read().directory.count_at(up_to.get()).into())
     }
 
     fn memory_bytes(&self) -> u64 {
         (self.state.read().memory_bytes() + self.listing.memory_bytes()) as u64
     }
 
-    fn stream_count(&self) -> u64 {
-        self.state.read().directory.count().into()
+    fn disk_bytes(&self) -> u64 {
+        self.image_bytes.load(Ordering::Relaxed)
+    }
+
+    fn save(&self, covers: Covers) -> Result<()> {
+        self.save_image(covers).map_err(|error| IndexError::new("saving the index", error))
+    }
+
+    fn save_events(&self) -> u64 {
+        // An image is written whole: the larger it is, the more rarely, so that all images together
+        // cost a few times the last one.
+        SAVE_EVENTS_MIN.max(self.covers().get() / 2)
     }
 }

@@ -3,11 +3,12 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use annals_env::{Faults, FaultyFs, Fs, MemoryFs, OperationKind};
 use annals_index::conformance::assert_same;
 use annals_index::{
-    Covers, Entry, IMAGE_NAME, IMAGE_VERSION, ImageError, Index, MemoryIndex, StreamFilter,
+    Covers, Entry, IMAGE_NAME, IMAGE_VERSION, ImageError, Index, MemoryIndex, StreamFilter, Term,
 };
 use annals_types::{Epoch, EventId, Place, Position, StoreId, Version};
 use proptest::collection::vec;
@@ -19,42 +20,65 @@ const DIR: &str = "index";
 
 fn entry(position: u64, stream: &str, version: u64, id: Option<u128>) -> Entry<'_> {
     let (position, version) = (Position::new(position), Version::new(version));
-    Entry { position, stream, version, id: id.map(EventId::from_u128) }
+    Entry { position, stream, version, id: id.map(EventId::from_u128), terms: &[] }
 }
+
+/// Two terms that begin together, and one that comes late.
+const TERMS: [Term; 3] = [Term::new(0x0102_0304_0506_0708), Term::new(0), Term::new(u64::MAX)];
 
 fn covers(position: u64) -> Covers {
     let place = Place { position: Position::new(position), k: 9 };
     Covers { store: STORE, epoch: Epoch { number: 5, id: 6 }, place }
 }
 
-/// Three streams, one of which lost something, and three ids.
+/// Three streams, one of which lost something, three ids, three terms; kept in memory.
 fn small() -> MemoryIndex {
-    let index = MemoryIndex::new(STORE);
+    small_in(&MemoryFs::new())
+}
+
+/// The same, kept in this file system.
+fn small_in(fs: &(impl Fs + Clone + 'static)) -> MemoryIndex {
+    let index = MemoryIndex::in_folder(Arc::new(fs.clone()), DIR, STORE);
+    let [one, two, late] = TERMS;
     index.apply(
         &mut [
             entry(1, "order-1", 1, Some(70)),
-            entry(2, "é", 1, None),
-            entry(3, "order-1", 2, Some(71)),
+            Entry { terms: &[one, two], ..entry(2, "é", 1, None) },
+            Entry { terms: &[two], ..entry(3, "order-1", 2, Some(71)) },
             entry(300, "order-1", 3, None),
-            entry(301, "late", 4, None),
-            entry(302, "order-1", 5, Some(70)),
+            Entry { terms: &[late], ..entry(301, "late", 4, None) },
+            Entry { terms: &[two], ..entry(302, "order-1", 5, Some(70)) },
         ]
         .into_iter(),
     );
     index
 }
 
-fn image_of(index: &MemoryIndex, covers: Covers) -> Vec<u8> {
-    let fs = MemoryFs::new();
-    index.save(&fs, Path::new(DIR), covers).unwrap();
+fn image_in(fs: &MemoryFs) -> Vec<u8> {
     fs.read_file(&Path::new(DIR).join(IMAGE_NAME)).unwrap()
 }
 
-fn load(bytes: &[u8]) -> Result<Option<(MemoryIndex, Covers)>, ImageError> {
+/// What [`small`] is saved as.
+fn small_image(covers: Covers) -> Vec<u8> {
+    let fs = MemoryFs::new();
+    small_in(&fs).save_image(covers).unwrap();
+    image_in(&fs)
+}
+
+fn load_in(fs: &(impl Fs + Clone + 'static)) -> Result<Option<(MemoryIndex, Covers)>, ImageError> {
+    MemoryIndex::load(Arc::new(fs.clone()), Path::new(DIR), STORE)
+}
+
+/// A file system with these bytes as the image.
+fn fs_with(bytes: &[u8]) -> MemoryFs {
     let fs = MemoryFs::new();
     fs.create_dir_all(Path::new(DIR)).unwrap();
     fs.write_file(&Path::new(DIR).join(IMAGE_NAME), bytes).unwrap();
-    MemoryIndex::load(&fs, Path::new(DIR), STORE)
+    fs
+}
+
+fn load(bytes: &[u8]) -> Result<Option<(MemoryIndex, Covers)>, ImageError> {
+    load_in(&fs_with(bytes))
 }
 
 fn is_damaged(bytes: &[u8]) -> bool {
@@ -65,8 +89,7 @@ fn is_damaged(bytes: &[u8]) -> bool {
 fn sealed(
     version: u16,
     covers: Covers,
-    streams: u64,
-    ids: u64,
+    [streams, ids, terms]: [u64; 3],
     content: &[u8],
     block: usize,
 ) -> Vec<u8> {
@@ -80,6 +103,7 @@ fn sealed(
     image.extend(covers.place.k.to_le_bytes());
     image.extend(streams.to_le_bytes());
     image.extend(ids.to_le_bytes());
+    image.extend(terms.to_le_bytes());
     let seed = crc32fast::hash(&image).to_le_bytes();
     image.extend(seed);
     for (number, content) in (0_u64..).zip(content.chunks(block)) {
@@ -106,42 +130,54 @@ fn small_content() -> Vec<u8> {
     content.extend(b"\x04late");
     content.extend([1, 3, 0xab, 0x02, 0]);
     content.extend([hash(70).as_slice(), &[1], &hash(71), &[2], &hash(70), &[0xab, 0x02]].concat());
+    content.extend([8, 7, 6, 5, 4, 3, 2, 1, 1, 2, 0]);
+    content.extend([0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 1, 0xab, 0x02, 0]);
+    content.extend([0xff; 8]);
+    content.extend([1, 0xab, 0x02, 0]);
     content
 }
 
 #[test]
 fn the_layout_is_the_one_that_is_written_down() {
-    let expected = sealed(IMAGE_VERSION, covers(302), 3, 3, &small_content(), 1 << 20);
-    assert_eq!(image_of(&small(), covers(302)), expected);
+    let expected = sealed(IMAGE_VERSION, covers(302), [3, 3, 3], &small_content(), 1 << 20);
+    assert_eq!(small_image(covers(302)), expected);
     let (loaded, found) = load(&expected).unwrap().unwrap();
     assert_eq!(found, covers(302));
     let at = [0, 1, 2, 3, 299, 300, 301, 302].map(Position::new);
-    assert_same(&loaded, &small(), &at, &[1, usize::MAX]);
-    let empty = MemoryIndex::new(STORE);
-    assert_eq!(image_of(&empty, covers(0)), sealed(IMAGE_VERSION, covers(0), 0, 0, &[], 1));
+    assert_same(&loaded, &small(), &at, &[1, usize::MAX], &TERMS);
+    assert_eq!(loaded.disk_bytes(), expected.len() as u64);
+    let fs = MemoryFs::new();
+    let empty = MemoryIndex::in_folder(Arc::new(fs.clone()), DIR, STORE);
+    assert_eq!(empty.disk_bytes(), 0);
+    empty.save(covers(0)).unwrap();
+    assert_eq!(empty.disk_bytes(), image_in(&fs).len() as u64);
+    assert_eq!(image_in(&fs), sealed(IMAGE_VERSION, covers(0), [0; 3], &[], 1));
 }
 
 #[test]
 fn blocks_may_end_anywhere() {
     for block in 1..=small_content().len() {
-        let image = sealed(IMAGE_VERSION, covers(302), 3, 3, &small_content(), block);
+        let image = sealed(IMAGE_VERSION, covers(302), [3, 3, 3], &small_content(), block);
         let (loaded, _) = load(&image).unwrap().unwrap();
-        assert_same(&loaded, &small(), &[Position::new(302)], &[usize::MAX]);
+        assert_same(&loaded, &small(), &[Position::new(302)], &[usize::MAX], &TERMS);
     }
 }
 
 #[test]
 fn what_is_above_the_place_is_left_out() {
     for cut in 0..=302 {
-        let (loaded, found) = load(&image_of(&small(), covers(cut))).unwrap().unwrap();
+        let (loaded, found) = load(&small_image(covers(cut))).unwrap().unwrap();
         assert_eq!((found, loaded.covers()), (covers(cut), Position::new(cut)));
-        assert_same(&loaded, &small(), &[Position::new(cut)], &[usize::MAX]);
+        assert_same(&loaded, &small(), &[Position::new(cut)], &[usize::MAX], &TERMS);
         let mut all = Vec::new();
-        loaded.streams(&StreamFilter::All, None, Position::MAX, usize::MAX, &mut all);
+        loaded.streams(&StreamFilter::All, None, Position::MAX, usize::MAX, &mut all).unwrap();
         assert!(all.iter().all(|(_, head)| head.position.get() <= cut));
-        assert_eq!(all.len() as u64, loaded.stream_count());
+        assert_eq!(all.len() as u64, loaded.stream_count(Position::MAX).unwrap());
         let mut ids = Vec::new();
-        loaded.find_id(EventId::from_u128(70), &mut ids);
+        loaded.find_id(EventId::from_u128(70), Position::START, &mut ids).unwrap();
+        for term in TERMS {
+            loaded.postings(term, Position::START, Position::MAX, &mut ids).unwrap();
+        }
         assert!(ids.iter().all(|position| position.get() <= cut));
     }
 }
@@ -149,23 +185,24 @@ fn what_is_above_the_place_is_left_out() {
 #[test]
 fn no_image_is_none() {
     let fs = MemoryFs::new();
-    assert!(MemoryIndex::load(&fs, Path::new(DIR), STORE).unwrap().is_none());
+    assert!(load_in(&fs).unwrap().is_none());
     fs.create_dir_all(Path::new(DIR)).unwrap();
-    assert!(MemoryIndex::load(&fs, Path::new(DIR), STORE).unwrap().is_none());
+    assert!(load_in(&fs).unwrap().is_none());
     fs.write_file(&Path::new(DIR).join("image.tmp"), b"half of it").unwrap();
-    assert!(MemoryIndex::load(&fs, Path::new(DIR), STORE).unwrap().is_none());
-    small().save(&fs, Path::new(DIR), covers(302)).unwrap();
+    assert!(load_in(&fs).unwrap().is_none());
+    small_in(&fs).save(covers(302)).unwrap();
     assert_eq!(fs.files(), [Path::new(DIR).join(IMAGE_NAME)]);
 }
 
 #[test]
 fn another_stores_or_versions_image_is_refused() {
     let other = Covers { store: StoreId([1; 16]), ..covers(302) };
-    let foreign = sealed(IMAGE_VERSION, other, 3, 3, &small_content(), 99);
+    let foreign = sealed(IMAGE_VERSION, other, [3, 3, 3], &small_content(), 99);
     let error = load(&foreign).err().unwrap();
     assert!(matches!(error, ImageError::Foreign { found, .. } if found == other.store));
     for version in [0, IMAGE_VERSION + 1, u16::MAX] {
-        let error = load(&sealed(version, covers(302), 3, 3, &small_content(), 99)).err().unwrap();
+        let error =
+            load(&sealed(version, covers(302), [3, 3, 3], &small_content(), 99)).err().unwrap();
         assert!(matches!(error, ImageError::UnknownVersion { found, .. } if found == version));
     }
 }
@@ -173,28 +210,28 @@ fn another_stores_or_versions_image_is_refused() {
 #[test]
 fn an_image_never_claims_what_is_not_in_it() {
     let fs = MemoryFs::new();
-    let error = small().save(&fs, Path::new(DIR), covers(303)).err().unwrap();
+    let error = small_in(&fs).save_image(covers(303)).err().unwrap();
     assert!(matches!(error, ImageError::NotCovered { .. }), "{error}");
     let other = Covers { store: StoreId([1; 16]), ..covers(302) };
-    let error = small().save(&fs, Path::new(DIR), other).err().unwrap();
+    let error = small_in(&fs).save_image(other).err().unwrap();
     assert!(matches!(error, ImageError::Foreign { .. }), "{error}");
     assert!(fs.files().is_empty());
 }
 
 #[test]
 fn a_shorter_or_longer_image_is_damaged() {
-    let image = image_of(&small(), covers(302));
+    let image = small_image(covers(302));
     for length in 0..image.len() {
         assert!(is_damaged(&image[..length]), "{length}");
     }
-    for more in [&[0][..], &[0; 8], &[0; 100], &image, &image[72..]] {
+    for more in [&[0][..], &[0; 8], &[0; 100], &image, &image[80..]] {
         assert!(is_damaged(&[&image, more].concat()));
     }
 }
 
 #[test]
 fn a_flipped_bit_is_damage() {
-    let image = image_of(&small(), covers(302));
+    let image = small_image(covers(302));
     for byte in 0..image.len() {
         for bit in 0..8 {
             let mut flipped = image.clone();
@@ -207,39 +244,51 @@ fn a_flipped_bit_is_damage() {
 #[test]
 fn a_block_passes_only_in_its_place() {
     let content = small_content();
-    let image = sealed(IMAGE_VERSION, covers(302), 3, 3, &content, content.len() / 2);
-    let (head, blocks) = image.split_at(72);
+    let image = sealed(IMAGE_VERSION, covers(302), [3, 3, 3], &content, content.len() / 2);
+    let (head, blocks) = image.split_at(80);
     let (first, second) = blocks.split_at(8 + content.len() / 2);
     assert!(load(&[head, first, second].concat()).is_ok());
     assert!(is_damaged(&[head, second, first].concat()));
     assert!(is_damaged(&[head, first, first].concat()));
     assert!(is_damaged(&[head, first].concat()));
     assert!(is_damaged(&[head, second].concat()));
-    let other = sealed(IMAGE_VERSION, covers(303), 3, 3, &content, content.len() / 2);
-    assert!(is_damaged(&[&other[..72], first, second].concat()));
+    let other = sealed(IMAGE_VERSION, covers(303), [3, 3, 3], &content, content.len() / 2);
+    assert!(is_damaged(&[&other[..80], first, second].concat()));
 }
 
 #[test]
 fn an_image_of_many_blocks() {
-    let index = MemoryIndex::new(STORE);
+    let fs = MemoryFs::new();
+    let index = MemoryIndex::in_folder(Arc::new(fs.clone()), DIR, STORE);
     let names: Vec<_> = (0..30_000).map(|n| format!("{n}-{}", "x".repeat(n % 300))).collect();
     let once = (1..).zip(&names).map(|(at, name)| entry(at, name, 1, None));
     index.apply(&mut once.into_iter());
-    index.apply(&mut (1..200_000).map(|n| entry(30_000 + n * n, "long", n, Some(n.into()))));
+    let terms: Vec<_> = (0..200_000).map(|n| [Term::new(n % 3), Term::new(n | 1 << 40)]).collect();
+    index.apply(
+        &mut (1..)
+            .zip(&terms[1..])
+            .map(|(n, terms)| Entry { terms, ..entry(30_000 + n * n, "long", n, Some(n.into())) }),
+    );
     let covers = Covers { place: Place::event(index.covers()), ..covers(0) };
-    let image = image_of(&index, covers);
+    index.save(covers).unwrap();
+    let image = image_in(&fs);
     assert!(image.len() > 5 << 20);
-    let (loaded, _) = load(&image).unwrap().unwrap();
-    assert_eq!(loaded.stream_count(), index.stream_count());
+    let loaded_fs = fs_with(&image);
+    let (loaded, _) = load_in(&loaded_fs).unwrap().unwrap();
     let read = |index: &MemoryIndex| {
         let (mut all, mut long) = (Vec::new(), Vec::new());
-        index.streams(&StreamFilter::All, None, Position::MAX, usize::MAX, &mut all);
-        index.positions("long", Version::new(1), Position::MAX, usize::MAX, &mut long);
-        (all, long)
+        index.streams(&StreamFilter::All, None, Position::MAX, usize::MAX, &mut all).unwrap();
+        index.positions("long", Version::new(1), Position::MAX, usize::MAX, &mut long).unwrap();
+        for term in terms.iter().flatten().step_by(999) {
+            index.postings(*term, Position::START, Position::MAX, &mut long).unwrap();
+        }
+        (all, long, index.stream_count(Position::MAX).unwrap())
     };
     assert!(read(&loaded) == read(&index));
     let cut = Covers { place: Place::event(Position::new(40_000)), ..covers };
-    assert!(image_of(&loaded, cut) == image_of(&index, cut));
+    loaded.save(cut).unwrap();
+    index.save(cut).unwrap();
+    assert!(image_in(&loaded_fs) == image_in(&fs));
     for at in (0..image.len()).step_by(300_007) {
         let mut flipped = image.clone();
         flipped[at] ^= 0x10;
@@ -251,50 +300,64 @@ fn an_image_of_many_blocks() {
 #[test]
 fn contents_that_make_no_sense_are_damaged() {
     let endless = [0xff; 10];
-    let refused: [(u64, u64, &[u8]); 24] = [
-        (u64::MAX, 0, b"\x01a\x01\x00\x01\x00"),
-        (0, u64::MAX, b"\x01a\x01\x00\x01\x00"),
-        (u64::MAX, u64::MAX, b""),
-        (2, 0, b"\x01a\x01\x00\x01\x00"),
-        (1, 1, b"\x01a\x01\x00\x01\x00"),
-        (0, 0, b"\x01a\x01\x00\x01\x00"),
-        (1, 0, b"\x01a\x01\x00\x01\x00\x00"),
+    let refused: [([u64; 3], &[u8]); 35] = [
+        ([u64::MAX, 0, 0], b"\x01a\x01\x00\x01\x00"),
+        ([0, u64::MAX, 0], b"\x01a\x01\x00\x01\x00"),
+        ([u64::MAX, u64::MAX, 0], b""),
+        ([2, 0, 0], b"\x01a\x01\x00\x01\x00"),
+        ([1, 1, 0], b"\x01a\x01\x00\x01\x00"),
+        ([0, 0, 0], b"\x01a\x01\x00\x01\x00"),
+        ([1, 0, 0], b"\x01a\x01\x00\x01\x00\x00"),
         // A stream without events, and one that begins nowhere.
-        (1, 0, b"\x01aaa\x00"),
-        (1, 0, b"\x01a\x01\x00\x00\x00"),
+        ([1, 0, 0], b"\x01aaa\x00"),
+        ([1, 0, 0], b"\x01a\x01\x00\x00\x00"),
         // No step, a step beyond the place, a step beyond all numbers.
-        (1, 0, b"\x01a\x02\x00\x01\x00\x00"),
-        (1, 0, b"\x01a\x01\x00\xe8\x07\x00"),
-        (1, 0, b"\x01a\x02\x00\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00"),
+        ([1, 0, 0], b"\x01a\x02\x00\x01\x00\x00"),
+        ([1, 0, 0], b"\x01a\x01\x00\xe8\x07\x00"),
+        ([1, 0, 0], b"\x01a\x02\x00\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00"),
         // Runs that are too long, or longer than the file.
-        (1, 0, b"\x01a\x81\x20\x00\x01\x01\x01\x01\x00"),
-        (1, 0, b"\x01a\x80\x20\x00\x01\x01\x01\x01\x00"),
+        ([1, 0, 0], b"\x01a\x81\x20\x00\x01\x01\x01\x01\x00"),
+        ([1, 0, 0], b"\x01a\x80\x20\x00\x01\x01\x01\x01\x00"),
         // Versions beyond all numbers.
-        (1, 0, b"\x01a\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01\x00"),
-        (1, 0, b"\x01a\x02\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01\x01\x00"),
+        ([1, 0, 0], b"\x01a\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01\x00"),
+        ([1, 0, 0], b"\x01a\x02\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01\x01\x00"),
         // Names that are too long, longer than the file, no text, or there already.
-        (1, 0, b"\x80\x80\x04a\x01\x00\x01\x00"),
-        (1, 0, b"\xff\xff\x03a\x01\x00\x01\x00"),
-        (1, 0, b"\x01\xff\x01\x00\x01\x00"),
-        (2, 0, b"\x01a\x01\x00\x01\x00\x01a\x01\x00\x01\x00"),
+        ([1, 0, 0], b"\x80\x80\x04a\x01\x00\x01\x00"),
+        ([1, 0, 0], b"\xff\xff\x03a\x01\x00\x01\x00"),
+        ([1, 0, 0], b"\x01\xff\x01\x00\x01\x00"),
+        ([2, 0, 0], b"\x01a\x01\x00\x01\x00\x01a\x01\x00\x01\x00"),
         // Numbers without an end.
-        (1, 0, &endless),
+        ([1, 0, 0], &endless),
         // Ids without a step, or above the place.
-        (0, 1, b"12345678\x00"),
-        (0, 1, b"12345678\xe8\x07"),
-        (0, 2, b"12345678\x0112345678\x00"),
+        ([0, 1, 0], b"12345678\x00"),
+        ([0, 1, 0], b"12345678\xe8\x07"),
+        ([0, 2, 0], b"12345678\x0112345678\x00"),
+        // Terms without events, too many or too few of them, one that comes twice.
+        ([0, 0, u64::MAX], b"12345678\x01\x01\x00"),
+        ([0, 0, 2], b"12345678\x01\x01\x00"),
+        ([0, 0, 0], b"12345678\x01\x01\x00"),
+        ([0, 0, 1], b"12345678\x00\x00\x00"),
+        ([0, 0, 2], b"12345678\x01\x01\x0012345678\x01\x01\x00"),
+        // Terms at no position, above the place, in no order, beyond all numbers.
+        ([0, 0, 1], b"12345678\x01\x00\x00"),
+        ([0, 0, 1], b"12345678\x01\xe8\x07\x00"),
+        ([0, 0, 1], b"12345678\x02\x01\x00\x00"),
+        ([0, 0, 1], b"12345678\x02\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00"),
+        // A run that is too long, and one that is longer than the file.
+        ([0, 0, 1], b"12345678\x81\x20\x01\x01\x01\x00"),
+        ([0, 0, 1], b"12345678\x80\x20\x01\x01\x01\x00"),
     ];
-    for (number, (streams, ids, content)) in refused.into_iter().enumerate() {
-        let image = sealed(IMAGE_VERSION, covers(302), streams, ids, content, 1 << 20);
+    for (number, (counts, content)) in refused.into_iter().enumerate() {
+        let image = sealed(IMAGE_VERSION, covers(302), counts, content, 1 << 20);
         assert!(is_damaged(&image), "case {number}");
     }
-    let mut reserved = sealed(IMAGE_VERSION, covers(0), 0, 0, &[], 1);
+    let mut reserved = sealed(IMAGE_VERSION, covers(0), [0; 3], &[], 1);
     reserved[10] = 1;
-    let sum = crc32fast::hash(&reserved[..68]).to_le_bytes();
-    reserved[68..].copy_from_slice(&sum);
+    let sum = crc32fast::hash(&reserved[..76]).to_le_bytes();
+    reserved[76..].copy_from_slice(&sum);
     assert!(is_damaged(&reserved));
     let big = vec![0; (1 << 20) + 1];
-    assert!(is_damaged(&sealed(IMAGE_VERSION, covers(302), 1, 0, &big, 2 << 20)));
+    assert!(is_damaged(&sealed(IMAGE_VERSION, covers(302), [1, 0, 0], &big, 2 << 20)));
 }
 
 proptest! {
@@ -307,6 +370,7 @@ proptest! {
         tail in vec(any::<u8>(), 0..40),
         streams in prop_oneof![3 => Just(3), 1 => 0..5_u64],
         ids in prop_oneof![3 => Just(3), 1 => 0..5_u64],
+        terms in prop_oneof![3 => Just(3), 1 => 0..5_u64],
         block in 1..200_usize,
         keep in any::<bool>(),
     ) {
@@ -317,13 +381,15 @@ proptest! {
                 content[at] = to;
             }
         }
-        match load(&sealed(IMAGE_VERSION, covers(302), streams, ids, &content, block)) {
+        let counts = [streams, ids, terms];
+        let fs = fs_with(&sealed(IMAGE_VERSION, covers(302), counts, &content, block));
+        match load_in(&fs) {
             Ok(Some((index, _))) => {
                 let at = [0, 1, 150, 302, u64::MAX].map(Position::new);
-                assert_same(&index, &index, &at, &[1, 100]);
-                let again = image_of(&index, covers(302));
-                let (again, _) = load(&again).unwrap().unwrap();
-                assert_same(&index, &again, &at, &[100]);
+                assert_same(&index, &index, &at, &[1, 100], &TERMS);
+                index.save(covers(302)).unwrap();
+                let (again, _) = load_in(&fs).unwrap().unwrap();
+                assert_same(&index, &again, &at, &[100], &TERMS);
             }
             Ok(None) => panic!("there is an image"),
             Err(error) => prop_assert!(matches!(error, ImageError::Damaged { .. }), "{}", error),
@@ -341,25 +407,35 @@ fn crowded_hashes_cost_no_more_than_others() {
             content.extend((n * step).to_le_bytes());
             content.push(1);
         }
-        let image = sealed(IMAGE_VERSION, covers(count), 0, count, &content, 1 << 20);
+        let image = sealed(IMAGE_VERSION, covers(count), [0, count, 0], &content, 1 << 20);
         load(&image).unwrap().unwrap();
+        if step > 0 {
+            let mut content = Vec::new();
+            for n in 0..count {
+                content.extend((n * step).to_le_bytes());
+                content.extend([1, 1, 0]);
+            }
+            let counts = [0, 0, count];
+            let image = sealed(IMAGE_VERSION, covers(count), counts, &content, 1 << 20);
+            load(&image).unwrap().unwrap();
+        }
     }
 }
 
 #[test]
 fn a_full_disk_keeps_the_earlier_image_and_its_room() {
     let fs = FaultyFs::default();
-    let index = small();
-    index.save(&fs, Path::new(DIR), covers(3)).unwrap();
-    fs.set_capacity(Some(image_of(&index, covers(3)).len() as u64 + 100));
-    let error = index.save(&fs, Path::new(DIR), covers(302)).err();
+    let index = small_in(&fs);
+    index.save_image(covers(3)).unwrap();
+    fs.set_capacity(Some(small_image(covers(3)).len() as u64 + 100));
+    let error = index.save_image(covers(302)).err();
     let full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
     assert!(matches!(&error, Some(ImageError::Io { source, .. }) if full(source)), "{error:?}");
     assert_eq!(fs.files(), [Path::new(DIR).join(IMAGE_NAME)]);
-    let (_, found) = MemoryIndex::load(&fs, Path::new(DIR), STORE).unwrap().unwrap();
+    let (_, found) = load_in(&fs).unwrap().unwrap();
     assert_eq!(found, covers(3));
     fs.set_capacity(None);
-    index.save(&fs, Path::new(DIR), covers(302)).unwrap();
+    index.save_image(covers(302)).unwrap();
 }
 
 #[test]
@@ -368,19 +444,19 @@ fn an_error_of_the_disk_is_said_and_not_called_damage() {
         [OperationKind::Create, OperationKind::Write, OperationKind::Sync, OperationKind::Rename]
     {
         let fs = FaultyFs::default();
-        small().save(&fs, Path::new(DIR), covers(3)).unwrap();
+        small_in(&fs).save_image(covers(3)).unwrap();
         fs.fail_next(kind, io::ErrorKind::Other);
-        let error = small().save(&fs, Path::new(DIR), covers(302)).err().unwrap();
+        let error = small_in(&fs).save_image(covers(302)).err().unwrap();
         assert!(matches!(error, ImageError::Io { .. }), "{kind:?}: {error}");
-        let (_, found) = MemoryIndex::load(&fs, Path::new(DIR), STORE).unwrap().unwrap();
+        let (_, found) = load_in(&fs).unwrap().unwrap();
         assert_eq!(found, covers(3));
-        small().save(&fs, Path::new(DIR), covers(302)).unwrap();
+        small_in(&fs).save_image(covers(302)).unwrap();
     }
     for kind in [OperationKind::Open, OperationKind::Read] {
         let fs = FaultyFs::default();
-        small().save(&fs, Path::new(DIR), covers(302)).unwrap();
+        small_in(&fs).save_image(covers(302)).unwrap();
         fs.fail_next(kind, io::ErrorKind::Other);
-        let error = MemoryIndex::load(&fs, Path::new(DIR), STORE).err().unwrap();
+        let error = load_in(&fs).err().unwrap();
         assert!(matches!(error, ImageError::Io { .. }), "{kind:?}: {error}");
     }
 }
@@ -388,26 +464,25 @@ fn an_error_of_the_disk_is_said_and_not_called_damage() {
 /// After a power cut at any moment there is the earlier image or the new one, whole.
 #[test]
 fn a_power_cut_leaves_a_whole_image() {
-    let dir = Path::new(DIR);
     let prepared = || {
         let fs = FaultyFs::new(Faults { torn_sectors: true, ..Faults::default() });
-        small().save(&fs, dir, covers(3)).unwrap();
+        small_in(&fs).save_image(covers(3)).unwrap();
         fs.sync_dir(Path::new("")).unwrap();
         let begun = fs.operations();
         (fs, begun)
     };
     let (fs, begun) = prepared();
-    small().save(&fs, dir, covers(302)).unwrap();
+    small_in(&fs).save_image(covers(302)).unwrap();
     let ended = fs.operations();
     for number in begun + 1..=ended + 1 {
         let (fs, _) = prepared();
         fs.crash_at(number);
-        let saved = small().save(&fs, dir, covers(302)).is_ok();
+        let saved = small_in(&fs).save_image(covers(302)).is_ok();
         assert_eq!(saved, number > ended);
         for disk in fs.power_cuts(300, number).images {
-            let (index, found) = MemoryIndex::load(&disk, dir, STORE).unwrap().unwrap();
+            let (index, found) = load_in(&disk).unwrap().unwrap();
             assert!(found == covers(302) || (!saved && found == covers(3)));
-            assert_same(&index, &small(), &[found.place.position], &[usize::MAX]);
+            assert_same(&index, &small(), &[found.place.position], &[usize::MAX], &TERMS);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use annals_env::Failure;
+use annals_types::{Epoch, Position};
 use thiserror::Error;
 
 use crate::Damage;
@@ -23,6 +24,19 @@ pub enum LogError {
     /// Bytes are not what was written.
     #[error("{0}")]
     Damaged(Box<Damage>),
+    /// What was read is not the store's history any more: a crash took it and its positions were
+    /// given again, or the folder was replaced by another copy or another store. Nothing of what the
+    /// reader tells counts from then on.
+    #[error(
+        "the store went back behind event {position} of epoch {epoch}, up to which it was read, or \
+         is another one now: open it again"
+    )]
+    HistoryLost {
+        /// The epoch of what was read last.
+        epoch: Epoch,
+        /// Up to where it was read.
+        position: Position,
+    },
     /// The log has something that this build does not read: another version wrote it.
     #[error(
         "{segment} has {what}; this build reads storage format {}.{}: use the version that wrote it",

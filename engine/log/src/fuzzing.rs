@@ -201,8 +201,10 @@ fn finish(draft: &mut Draft, spot: &Spot) -> Vec<u8> {
 /// The bytes of a commit.
 #[must_use]
 pub fn commit(stream: &str, version: Version, events: &[NewEvent], spot: &Spot) -> Vec<u8> {
-    let mut draft = Draft::commit(stream, events);
-    draft.set_first_version(version);
+    let commit =
+        annals_types::Commit::new().append(stream, annals_types::ExpectedVersion::Any, events);
+    let mut draft = Draft::commit(&commit);
+    draft.set_first_version(0, version);
     finish(&mut draft, spot)
 }
 

@@ -5,11 +5,13 @@
 //!
 //! - **Write path**: [`Draft`] encodes and sums a commit outside the lock; [`LogGuard`] gives it its
 //!   place; one thread writes and syncs for all that wait, then publishes (`writer`).
-//! - **Read path**: a position leads through the segment's table to a frame, whose header and
-//!   record are checked on each read ([`EventCursor`], [`Scan`], [`ScanBack`]).
+//! - **Read path**: a position leads through the segment's table to a record, and that to its frame;
+//!   its header and the record are checked on each read ([`EventCursor`], [`Scan`], [`ScanBack`]).
 //! - **Recovery**: [`Inventory`] lists the files, [`Inventory::recover`] finds out what they hold
 //!   without changing them, [`Recovered::settle`] puts the end in order, [`Settled::start`] begins
 //!   a new epoch.
+//! - **Reading beside a writer**: [`LiveLog`] is bounded by what the writer's `state` page calls
+//!   visible, and follows it.
 //!
 //! # Invariants
 //! 1. Positions are gapless; a place is given once. Segments tile the log.
@@ -29,6 +31,7 @@ mod format;
 mod frames;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod live;
 mod lookup;
 mod offsets;
 mod reader;
@@ -48,10 +51,13 @@ pub use error::LogError;
 pub use format::draft::Draft;
 pub use format::event::Event;
 pub use format::{FORMAT, REVISION};
+pub use live::LiveLog;
 pub use lookup::EventCursor;
 pub use reader::LogReader;
 pub use recovery::{Inventory, Recovered};
 pub use scan::Scan;
 pub use segment::is_segment_name;
 pub use verify::Verified;
-pub use writer::{Appended, Log, LogGuard, LogOptions, Publish, Settled, SyncMode, create};
+pub use writer::{
+    Appended, Awaited, Log, LogCounters, LogGuard, LogOptions, Publish, Settled, SyncMode, create,
+};

@@ -78,6 +78,19 @@ impl EventCursor {
 
     /// Where the event at `position` stands, its header and its record proven.
     pub(crate) fn locate(&mut self, position: Position) -> Result<Located> {
+        let found = self.look(position);
+        if matches!(found, Err(LogError::Damaged(_)))
+            && let Some(spot) = &mut self.at
+        {
+            // The piece held may be from before the event was written.
+            spot.window.forget();
+            spot.frame = None;
+            return self.look(position);
+        }
+        found
+    }
+
+    fn look(&mut self, position: Position) -> Result<Located> {
         let Self { reader, stride, at } = self;
         let place = place(reader, *stride, at, position)?;
         let segment = &place.segment;

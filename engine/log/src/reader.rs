@@ -56,7 +56,11 @@ impl LogReader {
         Self { shared: Arc::new(shared) }
     }
 
+    /// Adds an epoch, unless it is known: its record stands in the log twice.
     pub(crate) fn add_epoch(&self, start: EpochStart) {
+        if start.epoch.number <= self.epoch().number {
+            return;
+        }
         let mut epochs = self.shared.epochs.load().as_ref().clone();
         epochs.push(known(self.shared.store, start));
         self.shared.epochs.store(Arc::new(epochs));
@@ -67,6 +71,10 @@ impl LogReader {
         // durable events only must find it durable too.
         self.shared.durable.store(durable.get(), Ordering::Release);
         self.shared.visible.store(visible.get(), Ordering::Release);
+    }
+
+    pub(crate) fn segments(&self) -> Arc<Vec<Arc<Segment>>> {
+        self.shared.segments.load_full()
     }
 
     pub(crate) fn push_segment(&self, segment: &Arc<Segment>) {
@@ -123,6 +131,31 @@ impl LogReader {
         has_place(epochs.iter().map(|known| &known.start), epoch, place)
     }
 
+    /// The epoch in which the event at `position` was written; before the first event the default
+    /// one. `None` where the event is not visible, or the record of its epoch is lost.
+    #[must_use]
+    pub fn epoch_at(&self, position: Position) -> Option<Epoch> {
+        if position == Position::START {
+            return Some(Epoch::default());
+        }
+        if position > self.visible() {
+            return None;
+        }
+        let epochs = self.shared.epochs.load();
+        let begun = epochs.partition_point(|known| known.start.place < Place::event(position));
+        epochs.get(begun.checked_sub(1)?).map(|known| known.start.epoch)
+    }
+
+    /// The first and the last event of the commit that wrote the event at `position`, which must be
+    /// visible.
+    ///
+    /// # Errors
+    /// As [`LogReader::event`].
+    pub fn commit_range(&self, position: Position) -> Result<(Position, Position)> {
+        let header = self.events().locate(position)?.frame.header;
+        Ok((header.first.position, header.last().position))
+    }
+
     /// The event at `position`, which must be visible.
     ///
     /// # Errors
@@ -177,13 +210,13 @@ impl LogReader {
         Ok(low)
     }
 
-    /// The position of the event that would have this id if its caller set none.
+    /// The position and the epoch of the event that would have this id if its caller set none.
     #[must_use]
-    pub fn derived_position(&self, id: EventId) -> Option<Position> {
+    pub fn derived_position(&self, id: EventId) -> Option<(Position, Epoch)> {
         let position = id.derived_position()?;
         let epochs = self.shared.epochs.load();
-        let ours = epochs.iter().any(|known| EventId::derived(known.history, position) == id);
-        ours.then(|| Position::new(position))
+        let ours = epochs.iter().find(|known| EventId::derived(known.history, position) == id)?;
+        Some((Position::new(position), ours.start.epoch))
     }
 
     /// What goes into the derived ids of the events of an epoch; `None` where its records are lost.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use annals_env::sync::atomic::{Ordering, fence};
 use annals_env::{Access, File, Fs};
 use annals_types::{Epoch, Place, StoreId};
 
@@ -24,6 +25,22 @@ pub(crate) fn read(fs: &dyn Fs, root: &Path) -> Result<Vec<u8>> {
     let mut page = vec![0; STATE_BYTES];
     let read = file.read_at(&mut page, 0).map_err(fail)?;
     page.truncate(read);
+    Ok(page)
+}
+
+/// How often a page without a whole slot is looked at again.
+const READS_MAX: u32 = 16;
+
+/// Reads the page while somebody may be writing it: one slot is always whole, but a slow read can
+/// meet the one half written and, a moment later, the other.
+pub(crate) fn read_beside_writer(fs: &dyn Fs, root: &Path) -> Result<Vec<u8>> {
+    let mut page = Vec::new();
+    for _ in 0..READS_MAX {
+        page = read(fs, root)?;
+        if State::store_of(&page).is_some() || page.iter().all(|&byte| byte == 0) {
+            break;
+        }
+    }
     Ok(page)
 }
 
@@ -78,6 +95,8 @@ impl StatePage {
         let state = State { store: self.store, sequence: self.sequence, epoch, durable, visible };
         let [even, odd] = SLOT_OFFSETS;
         let offset = if self.sequence.is_multiple_of(2) { even } else { odd };
+        // Both go through maps: who reads the slot in another process must find the frames.
+        fence(Ordering::Release);
         self.file.append_at(&state.encode(), offset)
     }
 }

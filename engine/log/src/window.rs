@@ -22,6 +22,8 @@ impl Stride {
     pub(crate) const FORWARD: Self = Self { chunk: 128 << 10, lead: 0 };
     /// From the back to the front.
     pub(crate) const BACKWARD: Self = Self { chunk: 128 << 10, lead: 120 << 10 };
+    /// Behind a writer: mostly a few frames, and each time anew.
+    pub(crate) const FOLLOWING: Self = Self { chunk: 16 << 10, lead: 0 };
     /// One event here, one there; the lead mostly holds the header of a one-event commit.
     pub(crate) const RANDOM: Self = Self { chunk: 1024, lead: 192 };
 }

@@ -116,3 +116,9 @@ impl From<EventId> for Uuid {
         Self::from_bytes(id.0)
     }
 }
+
+impl From<u128> for EventId {
+    fn from(number: u128) -> Self {
+        Self::from_u128(number)
+    }
+}

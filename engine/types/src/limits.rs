@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::NewEvent;
+use crate::{Commit, NewEvent, category};
 
 /// Longest stream name, in bytes of UTF-8.
 pub const STREAM_NAME_BYTES_MAX: usize = 512;
@@ -18,6 +18,12 @@ pub const DATA_BYTES_MAX: usize = 16 << 20;
 pub const METADATA_BYTES_MAX: usize = 1 << 20;
 /// Most events of one commit.
 pub const EVENTS_PER_COMMIT_MAX: usize = 65_536;
+/// Most streams that one commit writes or expects something of.
+pub const STREAMS_PER_COMMIT_MAX: usize = 100;
+/// Most append conditions of one commit.
+pub const CONDITIONS_PER_COMMIT_MAX: usize = 64;
+/// Most categories, types, tags and ids that one query names.
+pub const QUERY_TERMS_MAX: usize = 1_024;
 /// Largest commit: data, metadata, names, types and tags of all its events, in bytes (64 MiB).
 pub const COMMIT_BYTES_MAX: usize = 64 << 20;
 
@@ -65,6 +71,12 @@ pub enum Invalid {
         /// Why.
         cause: Box<Invalid>,
     },
+    /// A query that names nothing, or has an item that does.
+    #[error(
+        "the query, or an item of it, has nothing in it: name a category, a type, a tag or an id, \
+         or ask for all events"
+    )]
+    EmptyQuery,
     /// An append without events.
     #[error("a commit needs at least one event")]
     NoEvents,
@@ -127,37 +139,92 @@ pub fn check_stream_name(name: &str) -> Result<(), Invalid> {
     check_text("stream name", name, STREAM_NAME_BYTES_MAX)
 }
 
+pub(crate) fn check_event_type(event_type: &str) -> Result<(), Invalid> {
+    check_text("event type", event_type, EVENT_TYPE_BYTES_MAX)
+}
+
+pub(crate) fn check_tag(tag: &str) -> Result<(), Invalid> {
+    check_text("tag", tag, TAG_BYTES_MAX)
+}
+
+/// A category is empty where stream names begin with `-`.
+pub(crate) fn check_category(name: &str) -> Result<(), Invalid> {
+    check_size("category", name.len(), STREAM_NAME_BYTES_MAX, "bytes")?;
+    if category(name) != name {
+        let message = format!(
+            "no stream has the category {:?}: a category ends before the first -",
+            shorten(name)
+        );
+        return Err(Invalid::Other(message));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_query_terms(terms: usize) -> Result<(), Invalid> {
+    check_size("query", terms, QUERY_TERMS_MAX, "terms")
+}
+
 /// Checks one event against the limits.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn check_event(event: &NewEvent) -> Result<(), Invalid> {
-    check_text("event type", &event.event_type, EVENT_TYPE_BYTES_MAX)?;
+    check_event_type(&event.event_type)?;
     check_size("event's data", event.data.len(), DATA_BYTES_MAX, "bytes")?;
     check_size("event's metadata", event.metadata.len(), METADATA_BYTES_MAX, "bytes")?;
     check_size("event", event.tags.len(), TAGS_PER_EVENT_MAX, "tags")?;
-    for tag in &event.tags {
-        check_text("tag", tag, TAG_BYTES_MAX)?;
-    }
-    Ok(())
+    event.tags.iter().try_for_each(|tag| check_tag(tag))
 }
 
-/// Checks a commit of `events` to the stream `name`.
+/// Checks a commit.
 ///
 /// # Errors
 /// The first thing that is wrong with it, with the event's number.
-pub fn check_commit(name: &str, events: &[NewEvent]) -> Result<(), Invalid> {
-    check_stream_name(name)?;
-    if events.is_empty() {
+pub fn check_commit(commit: &Commit<'_>) -> Result<(), Invalid> {
+    for (stream, _) in commit.expectations() {
+        check_stream_name(stream)?;
+    }
+    check_size("commit", count_streams(commit), STREAMS_PER_COMMIT_MAX, "streams")?;
+    check_size("commit", commit.conditions().len(), CONDITIONS_PER_COMMIT_MAX, "conditions")?;
+    for condition in commit.conditions() {
+        condition.query.check()?;
+    }
+    check_events(commit)
+}
+
+/// How many streams it writes or expects something of.
+fn count_streams(commit: &Commit<'_>) -> usize {
+    let expectations = commit.expectations();
+    if expectations.len() <= STREAMS_PER_COMMIT_MAX {
+        return expectations.len();
+    }
+    let names: std::collections::BTreeSet<_> = expectations.iter().map(|(name, _)| name).collect();
+    names.len()
+}
+
+fn check_events(commit: &Commit<'_>) -> Result<(), Invalid> {
+    // A part without events would be an expectation in disguise.
+    if commit.parts().is_empty() || commit.parts().iter().any(|part| part.events.is_empty()) {
         return Err(Invalid::NoEvents);
     }
-    check_size("commit", events.len(), EVENTS_PER_COMMIT_MAX, "events")?;
-    let mut bytes = name.len();
-    for (index, event) in events.iter().enumerate() {
+    let count = commit.parts().iter().map(|part| part.events.len()).sum();
+    check_size("commit", count, EVENTS_PER_COMMIT_MAX, "events")?;
+    let mut bytes = commit.parts().iter().map(|part| part.stream.len()).sum();
+    for (index, (_, event)) in commit.events().enumerate() {
         check_event(event)
             .map_err(|cause| Invalid::Event { index: index + 1, cause: Box::new(cause) })?;
         let tags: usize = event.tags.iter().map(|tag| tag.len()).sum();
         bytes += event.event_type.len() + event.data.len() + event.metadata.len() + tags;
     }
-    check_size("commit", bytes, COMMIT_BYTES_MAX, "bytes")
+    check_size("commit", bytes, COMMIT_BYTES_MAX, "bytes")?;
+    check_ids(commit)
+}
+
+fn check_ids(commit: &Commit<'_>) -> Result<(), Invalid> {
+    let mut ids: Vec<_> = commit.ids().collect();
+    ids.sort_unstable();
+    match ids.array_windows().find(|[first, second]| first == second) {
+        Some([id, _]) => Err(Invalid::SameId(*id)),
+        None => Ok(()),
+    }
 }

@@ -2,18 +2,20 @@
 //! acknowledged: `ack SEED COUNT STREAM FIRST_POSITION FIRST_VERSION`. Before each append it says
 //! `try SEED COUNT STREAM`, so that the parent knows what may be there.
 //!
-//! Arguments: folder, `sync` or `buffered`, first seed, threads, bytes of a segment.
+//! Arguments: folder, `sync` or `buffered`, the index, first seed, threads, bytes of a segment.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use annals::{AppendOptions, Durability, ExpectedVersion, Store};
+use annals::{Durability, Store};
+use annals_tests::model;
+use annals_tests::setting;
 use annals_tests::workload::seeded;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, folder, durability, seed, threads, segment_bytes] = &arguments[..] else {
-        panic!("usage: kill_writer FOLDER sync|buffered SEED THREADS SEGMENT_BYTES");
+    let [_, folder, durability, index, seed, threads, segment_bytes] = &arguments[..] else {
+        panic!("usage: kill_writer FOLDER sync|buffered INDEX SEED THREADS SEGMENT_BYTES");
     };
     let durability = match durability.as_str() {
         "sync" => Durability::Sync,
@@ -22,6 +24,7 @@ fn main() {
     };
     let store = Store::options()
         .durability(durability)
+        .index(setting::index_named(index))
         .segment_bytes(segment_bytes.parse().expect("a number"))
         .open(folder)
         .expect("the store opens");
@@ -47,11 +50,9 @@ fn append_for_ever(store: &Store, next: &AtomicU64, thread: u64) {
         };
         say(&format!("try {seed} {count} {stream}"));
         let events = seeded::marked(seed, count);
-        let options = match seed / 10 % 7 {
-            0 => AppendOptions::new().durable(),
-            _ => AppendOptions::new(),
-        };
-        match store.append_with(&stream, ExpectedVersion::Any, &events, options) {
+        let commit = model::any(stream.clone(), events);
+        let commit = if (seed / 10).is_multiple_of(7) { commit.durable() } else { commit };
+        match store.commit(&commit) {
             Ok(receipt) => say(&format!(
                 "ack {seed} {count} {stream} {} {}",
                 receipt.first_position, receipt.first_version

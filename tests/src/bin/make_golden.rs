@@ -1,5 +1,5 @@
 //! Makes the golden stores of this build's format anew. To be run only when format 0 has a new
-//! revision; from format 1 on, golden stores are never made again.
+//! revision, or the index image a new version; from format 1 on, golden stores are never made again.
 
 use std::io;
 

@@ -1,13 +1,11 @@
 //! What a store owes its callers after a crash, and whether it keeps its word.
 
-use annals::{Error, ErrorKind, Position, Store};
+use annals::{Error, ErrorKind, EventReader, Position, Read, Store, Timestamp};
 use annals_env::FaultyFs;
 
 use super::{durability_of, later};
 use crate::check::{self, Check};
-use crate::history;
-use crate::model::{Append, Model};
-use crate::reader::Reader;
+use crate::model::{self, Model};
 use crate::workload::seeded;
 
 /// What is owed.
@@ -30,7 +28,8 @@ impl Promise<'_> {
         let mut model = self.model.clone();
         model.cut(head);
         learn_ids(&store, &mut model)?;
-        goes_on(&store, &mut model)?;
+        goes_on(&store, &mut model, self.model, world.now())?;
+        checkpoints_hold(&store, self.model, head)?;
         if index.is_multiple_of(3) {
             drop(store);
         } else {
@@ -72,12 +71,12 @@ impl Promise<'_> {
 
     /// What is there is whole commits, the first ones attempted, at least those promised. Gives the
     /// head.
-    pub(super) fn holds_for(self, reader: &dyn Reader) -> Check<Position> {
+    pub(super) fn holds_for(self, reader: &dyn EventReader) -> Check<Position> {
         let head = reader.position();
         if head < self.least {
             return Err(format!("it ends at {head}, but {} was acknowledged", self.least));
         }
-        if head > Position::START && !self.model.commit_ends().contains(&head) {
+        if !self.model.is_between_commits(head) {
             return Err(format!("it ends at {head}, inside a commit"));
         }
         check::answers(reader, self.model, head)?;
@@ -86,9 +85,9 @@ impl Promise<'_> {
     }
 }
 
-fn epochs_grow(reader: &dyn Reader) -> Check {
+fn epochs_grow(reader: &dyn EventReader) -> Check {
     let mut newest = 0;
-    for event in reader.read_all() {
+    for event in reader.read(Read::all()) {
         let event = event.map_err(|error| error.to_string())?;
         if event.epoch() < newest {
             return Err(format!("event {} has epoch {}", event.position(), event.epoch()));
@@ -99,28 +98,57 @@ fn epochs_grow(reader: &dyn Reader) -> Check {
 }
 
 /// What an id once was it stays.
-fn learn_ids(reader: &dyn Reader, model: &mut Model) -> Check {
-    for event in reader.read_all() {
+fn learn_ids(reader: &dyn EventReader, model: &mut Model) -> Check {
+    for event in reader.read(Read::all()) {
         let event = event.map_err(|error| error.to_string())?;
         model.learn_derived_id(event.position(), event.id());
     }
     Ok(())
 }
 
-/// The store takes further appends, to old streams and new ones.
-fn goes_on(store: &Store, model: &mut Model) -> Check {
+/// What was tried before may be tried again: the caller knows no better than to repeat it.
+const TRIED_AGAIN: usize = 3;
+
+/// The store takes what was lost and then further commits, to old streams and new ones. What has an
+/// id and was not lost is there once, however often it is tried.
+fn goes_on(store: &Store, model: &mut Model, tried: &Model, now: Timestamp) -> Check {
+    let head = model.head();
+    let (there, lost): (Vec<_>, Vec<_>) = tried.commits().partition(|(_, end)| *end <= head);
+    let repeatable = there.iter().rev().filter(|(commit, _)| commit.ids().next().is_some());
+    for (commit, end) in repeatable.take(TRIED_AGAIN).chain(&lost).chain(&lost) {
+        if commit.ids().next().is_none() && *end <= model.head() {
+            continue;
+        }
+        check::commit(store, model, commit, now)
+            .map_err(|error| format!("the commit up to {end}, tried again: {error}"))?;
+    }
     let old = model.events(Position::MAX).first().map(|event| event.stream.clone());
     let streams = [old.unwrap_or("order-1".to_owned()), "after-the-crash".to_owned()];
     for (seed, stream) in (1_000_000..).step_by(10).zip(streams) {
-        let append = Append {
-            expected: model.version(&stream, Position::MAX).into(),
-            ..Append::any(stream, seeded::events(seed, 2, 60))
+        let version = model.version(&stream, Position::MAX);
+        let commit = model::expecting(stream, version, seeded::events(seed, 2, 60));
+        check::commit(store, model, &commit, now)
+            .map_err(|error| format!("a further commit: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Checkpoints of what was lost are refused, although the positions were given again; the others
+/// lead to the event behind them.
+fn checkpoints_hold(store: &Store, tried: &Model, head: Position) -> Check {
+    for (_, end) in tried.commits() {
+        let Some(checkpoint) = tried.checkpoint(end) else { continue };
+        let next = store.read(Read::all().resume(checkpoint)).next();
+        let holds = match next.as_ref().map(Result::as_ref) {
+            Some(Ok(event)) => end <= head && event.position() == end.plus(1),
+            Some(Err(error)) => {
+                end > head && *error.kind() == ErrorKind::HistoryLost { checkpoint }
+            }
+            None => end == store.position(),
         };
-        let receipt = history::append_to(store, &append)
-            .map_err(|error| format!("a further append: {error}"))?;
-        let epoch = Some(receipt.epoch.number);
-        let written = model.accept(&append, Some(receipt.recorded_at), epoch);
-        check::receipt(&written, &receipt)?;
+        if !holds {
+            return Err(format!("the checkpoint {checkpoint} leads to {next:?}"));
+        }
     }
     Ok(())
 }

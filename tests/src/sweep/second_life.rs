@@ -1,15 +1,14 @@
 //! A disk that a crash left is opened again and appended to, and crashes once more: at each
 //! operation of the recovery and of the appends. Nothing that was cut off may come back.
 
-use annals::{Durability, Position, Store};
+use annals::{Commit, Durability, ExpectedVersion, Position, Store};
 use annals_env::FaultyFs;
 
 use super::promise::Promise;
 use super::{Sweep, Tally, durability_of, later};
 use crate::check::{self, Check};
-use crate::history;
 use crate::images;
-use crate::model::{Append, Model};
+use crate::model::{self, Model};
 use crate::workload::seeded;
 
 /// When the second crash comes.
@@ -136,15 +135,16 @@ impl Sweep {
         second.acknowledged = store.position();
         // What was lost is tried again first: a frame of the same length at the same place, behind
         // which the rest of what was lost must not come back.
-        let mut appends: Vec<Append> =
-            second.model.commit_behind(store.position()).into_iter().collect();
-        appends.extend([2_000_000, 2_000_010, 2_000_020].map(further));
+        let lost = second.model.commits().find(|(_, end)| *end > store.position());
+        let mut commits: Vec<Commit<'static>> =
+            lost.map(|(lost, _)| lost.clone()).into_iter().collect();
+        commits.extend([2_000_000, 2_000_010, 2_000_020].map(further));
         second.model.cut(store.position());
         if durability == Durability::Sync {
             second.durable = store.position();
         }
-        for append in &appends {
-            if !second.append(&store, append, durability)? {
+        for commit in &commits {
+            if !second.commit(&store, commit, durability)? {
                 check::equal("whether the disk has crashed", true, disk.has_crashed())?;
                 break;
             }
@@ -158,9 +158,13 @@ impl Sweep {
     }
 }
 
-fn further(seed: u64) -> Append {
+fn further(seed: u64) -> Commit<'static> {
     let stream = if seed.is_multiple_of(20) { "order-1" } else { "second-life" };
-    Append::any(stream, seeded::events(seed, 1 + seed / 10 % 3, 300))
+    let commit = model::any(stream, seeded::events(seed, 1 + seed / 10 % 3, 300));
+    if seed.is_multiple_of(20) {
+        return commit;
+    }
+    commit.append("order-2", ExpectedVersion::Any, seeded::events(seed + 5, 2, 100))
 }
 
 impl SecondLife {
@@ -190,12 +194,15 @@ impl SecondLife {
 
 impl SecondLife {
     /// Whether it was taken.
-    fn append(&mut self, store: &Store, append: &Append, durability: Durability) -> Check<bool> {
-        match history::append_to(store, append) {
+    fn commit(
+        &mut self,
+        store: &Store,
+        commit: &Commit<'static>,
+        durability: Durability,
+    ) -> Check<bool> {
+        match store.commit(commit) {
             Ok(receipt) => {
-                let (stamp, epoch) = (receipt.recorded_at, receipt.epoch.number);
-                let written = self.model.accept(append, Some(stamp), Some(epoch));
-                check::receipt(&written, &receipt)?;
+                check::accepted(&mut self.model, commit, &receipt)?;
                 self.acknowledged = receipt.position;
                 if durability == Durability::Sync {
                     self.durable = receipt.position;
@@ -203,7 +210,7 @@ impl SecondLife {
                 Ok(true)
             }
             Err(_) => {
-                self.model.accept(append, None, None);
+                self.model.accept(commit, None, None);
                 Ok(false)
             }
         }

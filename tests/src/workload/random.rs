@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use annals::{
-    ContentKind, EventId, ExpectedVersion, NewEvent, OccurredAt, Position, Timestamp, Version,
+    Checkpoint, Commit, ContentKind, EventId, ExpectedVersion, NewEvent, OccurredAt, Position,
+    Query, QueryItem, Read, Timestamp, Version,
 };
 use proptest::prelude::*;
 
-use crate::model::{Append, Filter, Model};
-use crate::query::Query;
+use crate::model::{Filter, Model};
 
 /// Streams of the histories: few, so that they collide; some are prefixes of others.
 pub const STREAMS: [&str; 8] = [
@@ -23,13 +23,24 @@ pub const STREAMS: [&str; 8] = [
     "a-very-long-name-0123456789012345678901234567890123456789012345678901234567890123456789",
 ];
 
+/// Types, tags and ids of the histories: few, so that queries and conditions find something.
+const TYPES: [&str; 4] = ["OrderPlaced", "OrderPaid", "x", "Ünïcode™ 漢字"];
+const TAGS: [&str; 6] =
+    ["customer:1", "customer:2", "region:n", "region:s", "t", "täg mit Leerzeichen"];
+const CATEGORIES: [&str; 5] = ["order", "cart", "settings", "a", "none"];
+const RELATED_IDS: u128 = 5;
+
 /// One thing that is done to a store.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// Appends.
-    Append(AppendPlan),
+    /// Commits.
+    Commit(CommitPlan),
+    /// Commits several without waiting in between; then waits for all, the last one first.
+    Submit(Vec<CommitPlan>),
+    /// Commits again what was committed so many commits ago.
+    Repeat(usize, Twist),
     /// Reads events.
-    Read(QueryPlan),
+    Read(ReadPlan),
     /// Lists streams.
     Streams(Filter),
     /// Asks for a stream's end.
@@ -40,8 +51,13 @@ pub enum Op {
     Verify,
     /// Takes a view, to be compared at the end.
     View,
+    /// Looks at the state at parts of the head, in 64ths; and at its moment, so many microseconds
+    /// beside it.
+    AsOf(u64, i64),
     /// Opens read-only beside the writer.
     ReadOnly,
+    /// Keeps a copy of the index's files.
+    CopyIndex,
     /// Both clocks move on.
     Advance(Duration),
     /// The wall clock is set to so many milliseconds beside its time.
@@ -54,17 +70,78 @@ pub enum Op {
     Reopen(Reopen),
 }
 
+/// How a repeated commit differs from the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Twist {
+    /// Not at all.
+    Same,
+    /// Not in its events, but in what it expects.
+    Expectations,
+    /// Without its last event.
+    Shorter,
+    /// With one more event.
+    Longer,
+    /// In the data of its last event.
+    Data,
+    /// In the order of its parts.
+    Order,
+    /// With another stream.
+    Stream,
+}
+
+impl Twist {
+    /// The commit so changed; it may have no events left.
+    #[must_use]
+    pub fn apply(self, commit: &Commit<'static>) -> Commit<'static> {
+        let mut parts: Vec<(String, Vec<NewEvent>)> = commit
+            .parts()
+            .iter()
+            .map(|part| (part.stream.to_string(), part.events.to_vec()))
+            .collect();
+        let Some((stream, events)) = parts.last_mut() else { return commit.clone() };
+        match self {
+            Self::Same => return commit.clone(),
+            Self::Expectations => {}
+            Self::Shorter => _ = events.pop(),
+            Self::Longer => events.push(NewEvent::json("x", "{}")),
+            Self::Data => {
+                if let Some(event) = events.last_mut() {
+                    event.data = b"changed".to_vec().into();
+                }
+            }
+            Self::Order => parts.reverse(),
+            Self::Stream => stream.push('x'),
+        }
+        parts.into_iter().fold(Commit::new(), |commit, (stream, events)| {
+            commit.append(stream, ExpectedVersion::Any, events)
+        })
+    }
+}
+
 /// How one opening of a store ends and how the next begins.
 #[derive(Clone, Copy, Debug)]
 pub struct Reopen {
     /// How it ends.
     pub end: End,
-    /// Whether the index folder is deleted in between.
-    pub without_index: bool,
+    /// What becomes of the index's files in between.
+    pub index: IndexFate,
+    /// Which index the next opening has, counted through those there are.
+    pub kind: usize,
     /// Whether the next opening is buffered.
     pub buffered: bool,
     /// The segment size of the next opening, in bytes.
     pub segment_bytes: u64,
+}
+
+/// What becomes of the index's files between two openings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexFate {
+    /// They stay.
+    Kept,
+    /// They are lost.
+    Lost,
+    /// The last copy takes their place.
+    Older,
 }
 
 /// How one opening of a store ends.
@@ -78,12 +155,14 @@ pub enum End {
     Kill,
 }
 
-/// An append relative to the store's state.
+/// A commit relative to the store's state.
 #[derive(Clone, Debug)]
-pub struct AppendPlan {
-    stream: usize,
-    expected: Expected,
-    events: Vec<NewEvent>,
+pub struct CommitPlan {
+    parts: Vec<(usize, Expected, Vec<NewEvent>)>,
+    /// Streams that are not, or not only, written.
+    others: Vec<(usize, Expected)>,
+    /// Queries, and how far behind the head their positions lie.
+    conditions: Vec<(Query, i64)>,
     stamp: Stamp,
     durable: bool,
 }
@@ -97,6 +176,18 @@ enum Expected {
     Beside(i64),
 }
 
+impl Expected {
+    fn resolve(self, model: &Model, stream: &str) -> ExpectedVersion {
+        let version = model.version(stream, Position::MAX).get();
+        match self {
+            Self::Any => ExpectedVersion::Any,
+            Self::NoStream => ExpectedVersion::NoStream,
+            Self::Exists => ExpectedVersion::Exists,
+            Self::Beside(by) => ExpectedVersion::at(version.saturating_add_signed(by)),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Stamp {
     Clock,
@@ -106,43 +197,47 @@ enum Stamp {
     BesideNow(i64),
 }
 
-impl AppendPlan {
-    /// The append that is meant while the store is as `model` and its clock shows `now`.
+impl CommitPlan {
+    /// The commit that is meant while the store is as `model` and its clock shows `now`.
     #[must_use]
-    pub fn resolve(&self, model: &Model, now: Timestamp) -> Append {
-        let stream = STREAMS[self.stream];
-        let version = model.version(stream, Position::MAX).get();
-        let expected = match self.expected {
-            Expected::Any => ExpectedVersion::Any,
-            Expected::NoStream => ExpectedVersion::NoStream,
-            Expected::Exists => ExpectedVersion::Exists,
-            Expected::Beside(by) => ExpectedVersion::at(version.saturating_add_signed(by)),
-        };
-        let newest = model.newest_stamp().unwrap_or(now);
-        let recorded_at = match self.stamp {
-            Stamp::Clock => None,
-            Stamp::BesideNewest(by) => Some(Timestamp::from_micros(newest.as_micros() + by)),
-            Stamp::BesideNow(by) => Some(Timestamp::from_micros(now.as_micros() + by)),
-        };
-        Append {
-            stream: stream.to_owned(),
-            expected,
-            events: self.events.clone(),
-            recorded_at,
-            durable: self.durable,
+    pub fn resolve(&self, model: &Model, now: Timestamp) -> Commit<'static> {
+        let mut commit = Commit::new();
+        for (stream, expected, events) in &self.parts {
+            let stream = STREAMS[*stream];
+            commit = commit.append(stream, expected.resolve(model, stream), events.clone());
         }
+        for (stream, expected) in &self.others {
+            let stream = STREAMS[*stream];
+            commit = commit.expect(stream, expected.resolve(model, stream));
+        }
+        let head = i64::try_from(model.head().get()).unwrap_or(i64::MAX);
+        for (query, behind) in &self.conditions {
+            let after = u64::try_from(head - behind).unwrap_or(0);
+            commit = commit.fail_if(query.clone(), Position::new(after));
+        }
+        let newest = model.newest_stamp().unwrap_or(now);
+        let beside = |moment: Timestamp, by| Timestamp::from_micros(moment.as_micros() + by);
+        commit = match self.stamp {
+            Stamp::Clock => commit,
+            Stamp::BesideNewest(by) => commit.recorded_at(beside(newest, by)),
+            Stamp::BesideNow(by) => commit.recorded_at(beside(now, by)),
+        };
+        if self.durable { commit.durable() } else { commit }
     }
 }
 
 /// A reading relative to the store's state.
 #[derive(Clone, Debug)]
-pub struct QueryPlan {
+pub struct ReadPlan {
     stream: Option<usize>,
+    query: Option<Query>,
     /// Parts of the stream's version, in 64ths.
     from_version: Option<u64>,
     /// Parts of the head, in 64ths.
     from: Option<u64>,
     after: Option<u64>,
+    /// Parts of the head whose event's checkpoint is meant, and whether its epoch is a false one.
+    resume: Option<(u64, bool)>,
     /// Parts of the head whose event's stamp is meant, and microseconds beside it.
     since: Option<(u64, i64)>,
     until: Option<(u64, i64)>,
@@ -150,32 +245,60 @@ pub struct QueryPlan {
     limit: Option<u64>,
 }
 
-impl QueryPlan {
+fn part(of: u64, part: u64) -> u64 {
+    (of * part).div_ceil(64)
+}
+
+/// The position at so many 64ths of the head.
+#[must_use]
+pub fn position(model: &Model, parts: u64) -> Position {
+    Position::new(part(model.head().get(), parts))
+}
+
+impl ReadPlan {
     /// The reading that is meant while the store is as `model`.
     #[must_use]
-    pub fn resolve(&self, model: &Model) -> Query {
-        let head = model.head().get();
-        let part = |of: u64, part: u64| (of * part).div_ceil(64);
-        let position = |parts: Option<u64>| parts.map(|parts| Position::new(part(head, parts)));
-        let moment = |bound: Option<(u64, i64)>| {
-            bound.map(|(parts, by)| {
-                let event = model.event(Position::new(part(head, parts)));
-                let stamp = event.and_then(|event| event.recorded_at).unwrap_or_default();
-                Timestamp::from_micros(stamp.as_micros() + by)
-            })
+    pub fn resolve(&self, model: &Model) -> Read {
+        let moment = |(parts, by): (u64, i64)| {
+            let event = model.event(position(model, parts));
+            let stamp = event.and_then(|event| event.recorded_at).unwrap_or_default();
+            Timestamp::from_micros(stamp.as_micros() + by)
         };
-        let stream = self.stream.map(|stream| STREAMS[stream].to_owned());
-        let version = stream.as_ref().map_or(8, |name| model.version(name, Position::MAX).get());
-        Query {
-            from_version: self.from_version.map(|parts| Version::new(part(version, parts))),
-            stream,
-            from: position(self.from),
-            after: position(self.after),
-            since: moment(self.since),
-            until: moment(self.until),
-            backward: self.backward,
-            limit: self.limit,
+        let mut version = 8;
+        let mut read = Read::all();
+        if let Some(stream) = self.stream {
+            version = model.version(STREAMS[stream], Position::MAX).get();
+            read = Read::stream(STREAMS[stream]);
         }
+        if let Some(query) = &self.query {
+            read = read.matching(query.clone());
+        }
+        if let Some(parts) = self.from_version {
+            read = read.from_version(Version::new(part(version, parts)));
+        }
+        if let Some(parts) = self.from {
+            read = read.from(position(model, parts));
+        }
+        if let Some(parts) = self.after {
+            read = read.after(position(model, parts));
+        }
+        if let Some((parts, is_false)) = self.resume {
+            let at = position(model, parts);
+            let mut checkpoint =
+                model.checkpoint(at).unwrap_or(Checkpoint { position: at, ..Checkpoint::START });
+            checkpoint.epoch.id ^= u64::from(is_false);
+            read = read.resume(checkpoint);
+        }
+        if let Some(bound) = self.since {
+            read = read.since(moment(bound));
+        }
+        if let Some(bound) = self.until {
+            read = read.until(moment(bound));
+        }
+        if let Some(limit) = self.limit {
+            read = read.limit(limit);
+        }
+        if self.backward { read.backward() } else { read }
     }
 }
 
@@ -186,33 +309,55 @@ pub fn history(max: usize) -> impl Strategy<Value = Vec<Op>> {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        40 => append().prop_map(Op::Append),
-        20 => query().prop_map(Op::Read),
+        36 => commit().prop_map(Op::Commit),
+        6 => prop::collection::vec(commit(), 1..6).prop_map(Op::Submit),
+        8 => (0_usize..12, twist()).prop_map(|(ago, twist)| Op::Repeat(ago, twist)),
+        24 => read().prop_map(Op::Read),
         4 => filter().prop_map(Op::Streams),
         4 => (0..STREAMS.len()).prop_map(Op::StreamEnd),
         3 => Just(Op::Sync),
         1 => Just(Op::Verify),
-        2 => Just(Op::View),
+        3 => Just(Op::View),
+        3 => (0_u64..66, -1_i64..2).prop_map(|(parts, by)| Op::AsOf(parts, by)),
         1 => Just(Op::ReadOnly),
+        2 => Just(Op::CopyIndex),
         4 => (0_u64..400_000).prop_map(|micros| Op::Advance(Duration::from_micros(micros))),
         2 => (-5_000_i64..5_000).prop_map(Op::Jump),
         6 => any::<u64>().prop_map(Op::Step),
         4 => Just(Op::Steps),
-        5 => reopen().prop_map(Op::Reopen),
+        6 => reopen().prop_map(Op::Reopen),
+    ]
+}
+
+fn twist() -> impl Strategy<Value = Twist> {
+    prop_oneof![
+        6 => Just(Twist::Same),
+        2 => Just(Twist::Expectations),
+        1 => Just(Twist::Shorter),
+        1 => Just(Twist::Longer),
+        1 => Just(Twist::Data),
+        1 => Just(Twist::Order),
+        1 => Just(Twist::Stream),
     ]
 }
 
 fn reopen() -> impl Strategy<Value = Reopen> {
     let end = prop_oneof![Just(End::Close), Just(End::Drop), Just(End::Kill)];
+    let index = prop_oneof![
+        3 => Just(IndexFate::Kept),
+        1 => Just(IndexFate::Lost),
+        2 => Just(IndexFate::Older),
+    ];
     let segment_bytes = prop_oneof![
         3 => Just(16_u64 << 10),
         1 => Just(40_000_u64),
         1 => Just(1_u64 << 20),
     ];
-    (end, prop::bool::weighted(0.2), any::<bool>(), segment_bytes).prop_map(
-        |(end, without_index, buffered, segment_bytes)| Reopen {
+    (end, index, 0_usize..2, any::<bool>(), segment_bytes).prop_map(
+        |(end, index, kind, buffered, segment_bytes)| Reopen {
             end,
-            without_index,
+            index,
+            kind,
             buffered,
             segment_bytes,
         },
@@ -236,51 +381,119 @@ fn filter() -> impl Strategy<Value = Filter> {
     ]
 }
 
-fn append() -> impl Strategy<Value = AppendPlan> {
-    let expected = prop_oneof![
-        4 => Just(Expected::Any),
+fn expected() -> impl Strategy<Value = Expected> {
+    prop_oneof![
+        6 => Just(Expected::Any),
         1 => Just(Expected::NoStream),
-        1 => Just(Expected::Exists),
-        3 => Just(Expected::Beside(0)),
+        2 => Just(Expected::Exists),
+        6 => Just(Expected::Beside(0)),
         1 => (-2_i64..3).prop_map(Expected::Beside),
-    ];
+    ]
+}
+
+fn commit() -> impl Strategy<Value = CommitPlan> {
     let stamp = prop_oneof![
         12 => Just(Stamp::Clock),
         1 => (-2_i64..3).prop_map(Stamp::BesideNewest),
         1 => (-2_i64..3).prop_map(Stamp::BesideNow),
     ];
-    let events = prop_oneof![
-        6 => prop::collection::vec(event(), 1),
-        3 => prop::collection::vec(event(), 2..8),
-        1 => prop::collection::vec(event(), 20..60),
-        1 => Just(Vec::new()),
+    let events = || {
+        prop_oneof![
+            30 => prop::collection::vec(event(), 1),
+            15 => prop::collection::vec(event(), 2..6),
+            1 => prop::collection::vec(event(), 20..60),
+            1 => Just(Vec::new()),
+        ]
+    };
+    let part = || (0..STREAMS.len(), expected(), events());
+    let parts = prop_oneof![
+        6 => prop::collection::vec(part(), 1),
+        4 => prop::collection::vec(part(), 2..5),
     ];
-    (0..STREAMS.len(), expected, events, stamp, any::<bool>()).prop_map(
-        |(stream, expected, events, stamp, durable)| AppendPlan {
-            stream,
-            expected,
-            events,
+    let others = prop_oneof![
+        4 => Just(Vec::new()),
+        1 => prop::collection::vec((0..STREAMS.len(), expected()), 1..3),
+    ];
+    let behind =
+        prop_oneof![6 => Just(0_i64), 6 => 1_i64..12, 2 => Just(i64::MAX), 1 => Just(-1_i64)];
+    let conditions = prop_oneof![
+        4 => Just(Vec::new()),
+        2 => prop::collection::vec((query(), behind), 1..3),
+    ];
+    (parts, others, conditions, stamp, any::<bool>()).prop_map(
+        |(parts, others, conditions, stamp, durable)| CommitPlan {
+            parts,
+            others,
+            conditions,
             stamp,
             durable,
         },
     )
 }
 
-fn query() -> impl Strategy<Value = QueryPlan> {
+/// A query that often names something; now and then one that is refused.
+pub fn query() -> impl Strategy<Value = Query> {
+    let texts = |texts: &'static [&'static str], most: usize| {
+        prop::collection::vec(prop::sample::select(texts), 0..=most)
+    };
+    let related = || prop::option::weighted(0.15, 0..RELATED_IDS + 1);
+    let category = prop::option::weighted(0.25, prop::sample::select(&CATEGORIES[..]));
+    let item = (category, texts(&TYPES, 2), texts(&TAGS, 2), related(), related()).prop_map(
+        |(category, types, tags, correlation, causation)| {
+            let mut item = QueryItem::new().event_types(types).tags(tags);
+            if let Some(category) = category {
+                item = item.category(category);
+            }
+            if let Some(id) = correlation {
+                item = item.correlation_id(id);
+            }
+            if let Some(id) = causation {
+                item = item.causation_id(id);
+            }
+            // An empty item makes the query a wrong one; that often is enough.
+            if item == QueryItem::new() { item.tag(TAGS[0]) } else { item }
+        },
+    );
+    prop_oneof![
+        12 => item.clone().prop_map(Query::from),
+        6 => prop::collection::vec(item, 2..4).prop_map(Query::any),
+        2 => Just(Query::all()),
+        1 => Just(Query::any([])),
+    ]
+}
+
+fn read() -> impl Strategy<Value = ReadPlan> {
     let parts = || prop::option::weighted(0.3, 0_u64..80);
     let moment = || prop::option::weighted(0.2, (0_u64..66, -1_i64..2));
+    let range = (
+        prop::option::weighted(0.2, 0_u64..80),
+        parts(),
+        parts(),
+        prop::option::weighted(0.2, (0_u64..66, prop::bool::weighted(0.2))),
+        moment(),
+        moment(),
+    );
     (
-        prop::option::weighted(0.6, 0..STREAMS.len()),
-        prop::option::weighted(0.3, 0_u64..80),
-        parts(),
-        parts(),
-        moment(),
-        moment(),
+        prop::option::weighted(0.4, 0..STREAMS.len()),
+        prop::option::weighted(0.6, query()),
+        range,
         any::<bool>(),
         prop::option::weighted(0.4, prop_oneof![0_u64..12, Just(u64::MAX)]),
     )
-        .prop_map(|(stream, from_version, from, after, since, until, backward, limit)| {
-            QueryPlan { stream, from_version, from, after, since, until, backward, limit }
+        .prop_map(|(stream, query, range, backward, limit)| {
+            let (from_version, from, after, resume, since, until) = range;
+            ReadPlan {
+                stream,
+                query,
+                from_version,
+                from,
+                after,
+                resume,
+                since,
+                until,
+                backward,
+                limit,
+            }
         })
 }
 
@@ -305,11 +518,9 @@ pub fn event() -> impl Strategy<Value = NewEvent> {
 
 fn event_type() -> impl Strategy<Value = String> {
     prop_oneof![
-        Just("OrderPlaced".to_owned()),
-        Just("x".to_owned()),
-        Just("T02 Check confirmation".to_owned()),
-        Just("Ünïcode™ 漢字".to_owned()),
-        "[A-Za-z0-9_.:/-]{1,256}",
+        12 => prop::sample::select(&TYPES[..]).prop_map(str::to_owned),
+        1 => Just("T02 Check confirmation".to_owned()),
+        1 => "[A-Za-z0-9_.:/-]{1,256}",
     ]
 }
 
@@ -338,10 +549,12 @@ fn metadata() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn tags() -> impl Strategy<Value = Vec<String>> {
-    let tag = prop_oneof!["[a-z]{1,8}:[0-9]{1,4}", Just("täg mit Leerzeichen".to_owned())];
+    let tag = "[a-z]{1,8}:[0-9]{1,4}";
+    let known = prop::sample::select(&TAGS[..]).prop_map(str::to_owned);
     prop_oneof![
-        2 => Just(Vec::new()),
-        3 => prop::collection::vec(tag.clone(), 0..5),
+        4 => Just(Vec::new()),
+        12 => prop::collection::vec(known, 0..4),
+        2 => prop::collection::vec(tag, 0..5),
         // More than one byte of count.
         1 => prop::collection::vec(tag, 128),
     ]
@@ -349,15 +562,19 @@ fn tags() -> impl Strategy<Value = Vec<String>> {
 
 fn own_id() -> impl Strategy<Value = Option<EventId>> {
     prop_oneof![
-        6 => Just(None),
+        8 => Just(None),
         // A small pool, so that ids are reused.
-        2 => (0_u128..40).prop_map(|id| Some(EventId::from_u128(id))),
-        2 => any::<u128>().prop_map(|id| Some(EventId::from_u128(id))),
+        1 => (0_u128..40).prop_map(|id| Some(EventId::from_u128(id))),
+        4 => any::<u128>().prop_map(|id| Some(EventId::from_u128(id))),
     ]
 }
 
 fn other_id() -> impl Strategy<Value = Option<EventId>> {
-    prop::option::weighted(0.3, any::<u128>().prop_map(EventId::from_u128))
+    prop_oneof![
+        6 => Just(None),
+        3 => (0..RELATED_IDS).prop_map(|id| Some(EventId::from_u128(id))),
+        1 => any::<u128>().prop_map(|id| Some(EventId::from_u128(id))),
+    ]
 }
 
 fn schema() -> impl Strategy<Value = u32> {

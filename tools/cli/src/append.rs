@@ -5,13 +5,15 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use annals::{
-    Durability, EventId, ExpectedVersion, NewEvent, OccurredAt, Receipt, Version, limits,
+    Commit, Durability, EventId, ExpectedVersion, Invalid, NewEvent, OccurredAt, Receipt, Version,
+    limits,
 };
 use serde::Serialize;
 
 use crate::event_json::is_json;
 use crate::failure::{Exit, Failure};
 use crate::format::{Format, FormatArg};
+use crate::messages;
 use crate::output::Output;
 use crate::table::{Column, Table};
 use crate::writing;
@@ -20,6 +22,9 @@ const AFTER_HELP: &str = "\
 The event is on the disk when the command ends. --expect makes the append fail, with exit code 3, \
 where somebody else was faster: `none` (the stream must be new), `exists`, or a version. A store \
 is made where there is none yet.
+
+An event with an --id can be appended again: where the same event is in the store already, the \
+receipt is that of the first time, and nothing is appended. Another event with the id is refused.
 
 The data is kept byte for byte; white space around it does not count.
 
@@ -70,17 +75,27 @@ pub(crate) struct Args {
 
 pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     let event = event(args)?;
-    limits::check_commit(&args.stream, std::slice::from_ref(&event))
-        .map_err(|invalid| Failure::usage(invalid.to_string()))?;
+    let events = [event];
+    let commit = Commit::new().append(&args.stream, args.expect, &events);
+    commit.check().map_err(|invalid| Failure::usage(reason(&invalid)))?;
     // Nobody who expects a stream to be there means to make a store for it.
     let create = args.expect.holds(Version::NONE);
     let store = writing::open(folder, Durability::Sync, create)?;
-    let receipt = store
-        .append(&args.stream, args.expect, &[event])
-        .map_err(|error| Failure::store(&error, folder))?;
+    let receipt = store.commit(&commit).map_err(|error| Failure::store(&error, folder))?;
     writing::close_durable(store);
     print(&receipt, args)?;
+    if receipt.repeated {
+        messages::note("the event was in the store already; nothing was appended");
+    }
     Ok(Exit::Fine)
+}
+
+/// What is wrong. The engine counts the events of a commit; here there is but one.
+fn reason(invalid: &Invalid) -> String {
+    match invalid {
+        Invalid::Event { cause, .. } => cause.to_string(),
+        other => other.to_string(),
+    }
 }
 
 fn event(args: &Args) -> Result<NewEvent, Failure> {
@@ -155,6 +170,8 @@ struct Line<'a> {
     id: Option<String>,
     recorded_at: String,
     epoch: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    repeated: bool,
 }
 
 fn print(receipt: &Receipt, args: &Args) -> Result<(), Failure> {
@@ -167,6 +184,7 @@ fn print(receipt: &Receipt, args: &Args) -> Result<(), Failure> {
             id: args.id.map(|id| id.to_string()),
             recorded_at: receipt.recorded_at.to_string(),
             epoch: receipt.epoch.to_string(),
+            repeated: receipt.repeated,
         })?,
         Format::Table => {
             let mut table = Table::new(vec![

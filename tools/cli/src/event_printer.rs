@@ -54,7 +54,12 @@ impl EventPrinter {
         }
     }
 
-    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.shape, Shape::Table { .. })
+    }
+
+    /// Hands on what is held back. To be called at the end, and where somebody waits for it.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         if let Shape::Table { table, .. } = &mut self.shape {
             table.finish(&mut self.out)?;
         }

@@ -80,6 +80,7 @@ impl Failure {
                 message = format!("conflict: stream {stream:?} {state}, expected was {expected}");
                 Exit::Conflict
             }
+            ErrorKind::ConditionFailed { .. } => Exit::Conflict,
             ErrorKind::Invalid(_) => Exit::Usage,
             ErrorKind::IdReused { .. } => Exit::Failed,
             _ => {
@@ -150,8 +151,9 @@ fn way_out(error: &annals::Error, folder: &Path) -> Option<String> {
             quoted(stream)
         ),
         ErrorKind::IdReused { position, .. } => format!(
-            "if it is the same event, it is there already (position {position}); else give this one \
-             an id of its own"
+            "look at the event that has it (`{annals} events --after {} --limit 1`); give this one \
+             an id of its own",
+            position.minus(1)
         ),
         ErrorKind::Invalid(_) => return None,
         ErrorKind::NotAStore => "check the path given with -s or ANNALS_STORE; `annals import`, \
@@ -162,6 +164,11 @@ fn way_out(error: &annals::Error, folder: &Path) -> Option<String> {
             .to_owned(),
         ErrorKind::Unsupported => {
             "use the version of annals that wrote it; nothing was changed".to_owned()
+        }
+        ErrorKind::HistoryLost { .. } => {
+            "read it again from the start: a crash or a restored copy \
+             took events away, and others may have their positions now"
+                .to_owned()
         }
         ErrorKind::Damaged(_) => format!(
             "`{annals} verify` lists all damage and `{annals} events` gives every undamaged event; \

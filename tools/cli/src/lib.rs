@@ -5,20 +5,26 @@
 //!
 //! - `cli`: the verbs and what is common to them; one module per verb behind it.
 //! - Writing path: `import` (input → lines → events → batches), `append`, `demo`.
-//! - Reading path: `reading` opens the store and tells of damage; `event_printer` writes events as
-//!   JSON lines (`event_json`) or as a table (`table`).
+//! - Reading path: `reading` opens the store and tells of damage; `as_of` and `filter` say what is
+//!   read of it; `event_printer` writes events as JSON lines (`event_json`) or as a table (`table`),
+//!   also those to come (`follow`).
 //! - `failure` turns what went wrong into one line of error, one line of hint and an exit code.
 
 mod append;
+mod as_of;
 mod cli;
 mod demo;
 mod event_json;
 mod event_printer;
 mod events;
+mod explain;
 mod failure;
+mod filter;
+mod follow;
 mod format;
 mod humane;
 mod import;
+mod interrupt;
 mod messages;
 mod moment;
 mod output;

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use annals::{ReadOnlyStore, Version, category, limits};
+use annals::{Read, ReadOnlyStore, Streams, Version, View, category, limits};
 
+use crate::as_of::AsOfArg;
 use crate::event_printer::EventPrinter;
 use crate::failure::{Exit, Failure};
 use crate::format::{Format, FormatArg};
@@ -22,9 +23,13 @@ const AFTER_HELP: &str = "\
 Bounds are inclusive. --backward only turns the order, and --limit counts from its end: \
 `--backward --limit 1` is the newest event.
 
+--as-of takes a position or a time in RFC 3339 (or a day, its first moment in UTC), which must be \
+past, and shows the stream as it was then; what was recorded at that very time is included.
+
 Examples:
   annals -s shop read order-42
   annals -s shop read order-42 --from 3 --limit 10
+  annals -s shop read order-42 --as-of 2026-03-03T12:00:00Z
   annals -s shop read order-42 --backward --limit 1 --format jsonl";
 
 /// Arguments of `annals read`.
@@ -43,6 +48,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     #[command(flatten)]
+    as_of: AsOfArg,
+    #[command(flatten)]
     format: FormatArg,
 }
 
@@ -50,7 +57,8 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     limits::check_stream_name(&args.stream)
         .map_err(|invalid| Failure::usage(invalid.to_string()))?;
     let mut reading = Reading::open(folder)?;
-    let version = match reading.store().version(&args.stream) {
+    let view = args.as_of.view(reading.store())?;
+    let version = match view.version(&args.stream) {
         Ok(version) => Some(version),
         Err(error) => {
             reading.take(&error)?;
@@ -58,7 +66,7 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
         }
     };
     if version == Some(Version::NONE) {
-        let missing = no_stream(reading.store(), &args.stream);
+        let missing = no_stream(reading.store(), &view, &args.stream);
         // On a damaged store both are worth saying: the damage may be what hides the stream.
         return match reading.finish() {
             Ok(_) => Err(missing),
@@ -69,42 +77,48 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
         };
     }
 
-    let mut read = reading.store().read_stream(&args.stream);
-    if let Some(from) = args.from {
-        read = read.from_version(Version::new(from));
-    }
-    if args.backward {
-        read = read.backward();
-    }
-    if let Some(limit) = args.limit {
-        read = read.limit(limit);
-    }
+    let mut read = Read::stream(&args.stream);
+    read.from_version = args.from.map(Version::new);
+    read.backward = args.backward;
+    read.limit = args.limit;
     let format = args.format.get();
-    let events = reading.print(read, &mut EventPrinter::new(format, false))?;
+    let events = reading.print(view.read(read), &mut EventPrinter::new(format, false))?;
     if events == 0 && format == Format::Table {
-        let version = version.unwrap_or_default();
-        messages::say(format_args!("no events in this range; the stream is at version {version}"));
+        let (is, version) = (args.as_of.verb(), version.unwrap_or_default());
+        messages::say(format_args!(
+            "no events in this range; the stream {is} at version {version}"
+        ));
     }
     reading.finish()
 }
 
-fn no_stream(store: &ReadOnlyStore, name: &str) -> Failure {
+/// The failure that the stream is not in the view, which may be one of the past.
+fn no_stream(store: &ReadOnlyStore, view: &View, name: &str) -> Failure {
+    if let Some(Ok(first)) = store.read(Read::stream(name).limit(1)).next() {
+        return Failure::failed(format!("no stream {name:?} at position {}", view.position()))
+            .hint(format!(
+                "its first event is at position {}, recorded at {}",
+                first.position(),
+                first.recorded_at()
+            ));
+    }
     let failure = Failure::failed(format!("no stream {name:?}"));
-    match similar(store, name).as_slice() {
+    match similar(view, name).as_slice() {
         [] => failure.hint("`annals streams` lists all, `annals streams --prefix P` some"),
         names => failure.hint(format!("did you mean {}?", names.join(" or "))),
     }
 }
 
 /// The streams whose names are most like `name`, those of its category first.
-fn similar(store: &ReadOnlyStore, name: &str) -> Vec<String> {
-    let near = best(store.streams().category(category(name)).map(|stream| stream.name), name);
-    if near.is_empty() { best(store.streams().map(|stream| stream.name), name) } else { near }
+fn similar(view: &View, name: &str) -> Vec<String> {
+    let near = best(view.streams().category(category(name)), name);
+    if near.is_empty() { best(view.streams(), name) } else { near }
 }
 
-fn best(names: impl Iterator<Item = String>, meant: &str) -> Vec<String> {
+fn best(streams: Streams, meant: &str) -> Vec<String> {
     let meant = meant.to_lowercase();
-    let mut found: Vec<(f64, String)> = names
+    let mut found: Vec<(f64, String)> = streams
+        .map_while(|stream| Some(stream.ok()?.name))
         .take(NAMES_TRIED_MAX)
         .map(|name| (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &meant), name))
         .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use annals::{Damage, Read, ReadOnlyStore};
+use annals::{Damage, Events, ReadOnlyStore};
 
 use crate::event_printer::EventPrinter;
 use crate::failure::{Exit, Failure};
@@ -38,20 +38,24 @@ impl Reading {
         &self.store
     }
 
-    /// Prints the events of `read`; how many there were.
-    pub(crate) fn print(&mut self, read: Read, printer: &mut EventPrinter) -> Result<u64, Failure> {
-        let mut events = 0;
-        for event in read {
+    /// Prints the events; how many there were.
+    pub(crate) fn print(
+        &mut self,
+        events: Events,
+        printer: &mut EventPrinter,
+    ) -> Result<u64, Failure> {
+        let mut printed = 0;
+        for event in events {
             match event {
                 Ok(event) => {
                     printer.event(&event)?;
-                    events += 1;
+                    printed += 1;
                 }
                 Err(error) => self.take(&error)?,
             }
         }
-        printer.finish()?;
-        Ok(events)
+        printer.flush()?;
+        Ok(printed)
     }
 
     /// Tells of damage; any other error ends the reading.
@@ -61,8 +65,13 @@ impl Reading {
                 self.tell(damage);
                 Ok(())
             }
-            None => Err(Failure::store(error, &self.folder)),
+            None => Err(self.failed(error)),
         }
+    }
+
+    /// The failure that an error of the store is.
+    pub(crate) fn failed(&self, error: &annals::Error) -> Failure {
+        Failure::store(error, &self.folder)
     }
 
     fn tell(&mut self, damage: &Damage) {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use annals::{Stats, Timestamp};
+use annals::{Stats, Timestamp, View};
 use serde::Serialize;
 
+use crate::as_of::AsOfArg;
 use crate::failure::{Exit, Failure};
 use crate::humane::{bytes, grouped};
 use crate::messages;
@@ -17,8 +18,13 @@ const AFTER_HELP: &str = "\
 The figures come from the index and the segments' footers; the log is not read through, so damage \
 may be there that only `annals verify` finds. A torn tail, which a crash leaves, is no damage.
 
+--as-of takes a position or a time in RFC 3339 (or a day, its first moment in UTC), which must be \
+past: events, streams, head and recorded last are those of then; what the files and the index take \
+is of now.
+
 Examples:
   annals -s shop stats
+  annals -s shop stats --as-of 2026-03-03
   annals -s shop stats --json | jq .events";
 
 /// Arguments of `annals stats`.
@@ -28,6 +34,8 @@ pub(crate) struct Args {
     /// One JSON object instead of lines for people
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    as_of: AsOfArg,
 }
 
 #[derive(Serialize)]
@@ -43,6 +51,7 @@ struct Figures<'a> {
     segments_sealed: u64,
     log_bytes: u64,
     index_memory_bytes: u64,
+    index_disk_bytes: u64,
     recorded_first: Option<String>,
     recorded_last: Option<String>,
     clock_behind_micros: u64,
@@ -52,8 +61,10 @@ struct Figures<'a> {
 
 pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     let reading = Reading::open(folder)?;
-    let stats = reading.store().stats().map_err(|error| Failure::store(&error, folder))?;
-    let behind = clock_behind_micros(&stats, moment::now());
+    let figures = |view: View| view.stats().map_err(|error| reading.failed(&error));
+    let now = figures(reading.store().head())?;
+    let stats = figures(args.as_of.view(reading.store())?)?;
+    let behind = clock_behind_micros(&now, moment::now());
     let mut out = Output::new();
     if args.json {
         out.json(&Figures {
@@ -68,6 +79,7 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
             segments_sealed: stats.segments_sealed,
             log_bytes: stats.log_bytes,
             index_memory_bytes: stats.index_memory_bytes,
+            index_disk_bytes: stats.index_disk_bytes,
             recorded_first: stats.recorded_first.map(|moment| moment.to_string()),
             recorded_last: stats.recorded_last.map(|moment| moment.to_string()),
             clock_behind_micros: behind,
@@ -75,7 +87,7 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
             damage: reading.store().damage().iter().map(DamageLine::new).collect(),
         })?;
     } else {
-        for (name, value) in facts(&stats) {
+        for (name, value) in facts(&stats, &now) {
             out.line(&format!("{name:<16}{value}"))?;
         }
     }
@@ -90,9 +102,9 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     reading.finish()
 }
 
-fn facts(stats: &Stats) -> Vec<(&'static str, String)> {
+fn facts(stats: &Stats, now: &Stats) -> Vec<(&'static str, String)> {
     let moment = |moment: Option<Timestamp>| moment.map_or("-".to_owned(), |m| m.to_string());
-    let per_event = match stats.log_bytes.checked_div(stats.events) {
+    let per_event = match stats.log_bytes.checked_div(now.events) {
         Some(each) => format!(", {each} bytes an event, reserved space included"),
         None => String::new(),
     };
@@ -112,6 +124,7 @@ fn facts(stats: &Stats) -> Vec<(&'static str, String)> {
         ("segments", format!("{}, {} sealed", stats.segments, stats.segments_sealed)),
         ("log", format!("{}{per_event}", bytes(stats.log_bytes))),
         ("index in memory", bytes(stats.index_memory_bytes)),
+        ("index on disk", bytes(stats.index_disk_bytes)),
     ]
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use annals::category;
 use serde::Serialize;
 
+use crate::as_of::AsOfArg;
 use crate::failure::{Exit, Failure};
 use crate::format::{Format, FormatArg};
 use crate::output::Output;
@@ -15,8 +16,12 @@ const AFTER_HELP: &str = "\
 A stream's category is what stands before the first `-` of its name, or the whole name. A \
 stream's version is the number of events it ever had.
 
+--as-of takes a position or a time in RFC 3339 (or a day, its first moment in UTC), which must be \
+past, and shows the streams as they were then.
+
 Examples:
   annals -s shop streams --category order
+  annals -s shop streams --as-of 5000
   annals -s shop streams --prefix order-1 --format jsonl";
 
 /// Arguments of `annals streams`.
@@ -29,6 +34,8 @@ pub(crate) struct Args {
     /// Only those whose name begins so
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<String>,
+    #[command(flatten)]
+    as_of: AsOfArg,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -43,7 +50,7 @@ struct Line<'a> {
 
 pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     let reading = Reading::open(folder)?;
-    let all = reading.store().streams();
+    let all = args.as_of.view(reading.store())?.streams();
     // The store filters by one of them; where both are given, the other is looked at here.
     let streams = match (&args.prefix, &args.category) {
         (Some(prefix), _) => all.prefix(prefix),
@@ -58,7 +65,11 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
         Column::number("VERSION"),
         Column::number("LAST POSITION"),
     ]);
-    for stream in streams.filter(|stream| is_wanted(&stream.name)) {
+    for stream in streams {
+        let stream = stream.map_err(|error| reading.failed(&error))?;
+        if !is_wanted(&stream.name) {
+            continue;
+        }
         let (version, position) = (stream.version.get(), stream.position.get());
         match format {
             Format::Table => {

@@ -64,6 +64,14 @@ impl PlainReader {
         }
     }
 
+    /// The events at these positions (1, 2, 3 …), with one positional read each.
+    pub fn at(&self, positions: &[u64], each: &mut dyn FnMut(Frame<'_>)) {
+        let mut bytes = Vec::new();
+        for &position in positions {
+            each(self.frame(self.spans[position as usize - 1], &mut bytes));
+        }
+    }
+
     /// The events of a stream, in order, with one positional read each.
     pub fn stream(&self, name: &str, each: &mut dyn FnMut(Frame<'_>)) {
         let mut bytes = Vec::new();

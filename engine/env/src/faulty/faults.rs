@@ -46,7 +46,8 @@ pub enum OperationKind {
     Read,
     /// [`Fs::list`](crate::Fs::list), which has no number.
     List,
-    /// [`Fs::lock`](crate::Fs::lock), which has no number.
+    /// [`Fs::lock`](crate::Fs::lock) and [`Fs::is_locked`](crate::Fs::is_locked), which have no
+    /// number.
     Lock,
 }
 

@@ -326,6 +326,10 @@ impl State {
         self.locked.insert(id)
     }
 
+    pub(super) fn is_locked(&self, id: FileId) -> bool {
+        self.locked.contains(&id)
+    }
+
     pub(super) fn unlock_file(&mut self, id: FileId) {
         self.locked.remove(&id);
     }

@@ -24,7 +24,8 @@
 //! | 48 | 4 | place that it covers: k |
 //! | 52 | 8 | how many streams are in it |
 //! | 60 | 8 | how many ids are in it |
-//! | 68 | 4 | CRC-32 (IEEE) of bytes 0 to 67 |
+//! | 68 | 8 | how many terms are in it |
+//! | 76 | 4 | CRC-32 (IEEE) of bytes 0 to 75 |
 //!
 //! | offset | bytes | block |
 //! | ---: | ---: | --- |
@@ -32,9 +33,9 @@
 //! | 4 | 4 | CRC-32 of the header's checksum (4), the block's number 0, 1, … (8), the length (4), the content |
 //! | 8 | length | content |
 //!
-//! The contents of all blocks, end to end, are one run of bytes: the streams, then the ids, both as
-//! often as the header says, and nothing behind them. Whatever is in it may cross from one block to
-//! the next.
+//! The contents of all blocks, end to end, are one run of bytes: the streams, the ids, then the
+//! terms, each as often as the header says, and nothing behind them. Whatever is in it may cross
+//! from one block to the next.
 //!
 //! | size | stream, in the order of the first positions |
 //! | --- | --- |
@@ -54,7 +55,18 @@
 //! | 8 | SipHash-1-3 of the id's 16 bytes, the key being the store id's 16 bytes |
 //! | varint | the position of its event, less that of the id before, or 0; at least 1 |
 //!
-//! No position is above the one that is covered, and no name comes twice.
+//! | size | term, in the order of the first positions |
+//! | --- | --- |
+//! | 8 | the term's number |
+//! | … | runs: the next events that carry it, at least one run |
+//! | varint | 0: no further run |
+//!
+//! | size | run of a term |
+//! | --- | --- |
+//! | varint | how many events, 1 to 4096 |
+//! | varint, for each event | its position, less that of the event before; for the first event of a term less that of the term before, or 0; at least 1, but for the first event of a term, at which another may have begun |
+//!
+//! No position is 0 or above the one that is covered, and no name and no term comes twice.
 
 mod block;
 mod header;
@@ -72,7 +84,7 @@ pub const IMAGE_NAME: &str = "image";
 /// Its name while it is written.
 const UNFINISHED_NAME: &str = "image.tmp";
 /// The version of the image's format that this build writes, and the only one that it reads.
-pub const IMAGE_VERSION: u16 = 1;
+pub const IMAGE_VERSION: u16 = 2;
 
 /// Why an image could not be written or used.
 #[derive(Debug, Error)]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use annals_env::sync::{Mutex, RwLock};
 
 use self::fresh::Fresh;
-use self::span::Span;
+pub(crate) use self::span::Span;
 use super::state::State;
 use crate::{StreamFilter, StreamHead};
 

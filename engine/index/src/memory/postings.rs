@@ -1,20 +1,23 @@
-//! Where the events of each stream stand.
+//! Where the events of each stream stand, and those that carry a term. What is said of a stream
+//! here holds for a term, whose events have no versions of their own and are counted 1, 2, 3 …
 //!
 //! A stream's first event stands in its [`Chain`] itself. The others are in a list of chunks: each
 //! has a header, and bytes in an arena with the first position in full and then the steps to the
 //! next ones. Chunks begin small and double, so that a stream of few events wastes little and one
-//! of millions has few chunks. Nothing moves or changes once it is written; a walk along a chain
-//! may let go of the lock between two chunks.
+//! of millions has few chunks. Each also knows one chunk far before it, so that a search looks at
+//! few of them. Nothing moves or changes once it is written; a walk along a chain may let go of the
+//! lock between two chunks.
 
 mod arena;
 mod deltas;
+mod run;
 
 use std::num::NonZeroU32;
 
 use annals_types::{Position, Version};
 
 use self::arena::Arena;
-use self::deltas::Deltas;
+pub(super) use self::run::Run;
 use super::blocks::Blocks;
 use super::varint;
 use crate::StreamHead;
@@ -23,7 +26,7 @@ const CHUNK_BYTES_MIN: u16 = 16;
 /// Most bytes of a chunk, and so most events of one.
 pub(super) const CHUNK_BYTES_MAX: u16 = 4096;
 
-/// The events of one stream.
+/// The events of one stream, or those of one term.
 #[derive(Clone, Copy)]
 pub(super) struct Chain {
     /// The position of the first event that was taken in. It is version 1, or, where the log lost
@@ -64,6 +67,10 @@ struct Chunk {
     from_start: bool,
     prev: Option<ChunkNumber>,
     next: Option<ChunkNumber>,
+    /// A chunk before this one, mostly far before it; none only in the first.
+    jump: Option<ChunkNumber>,
+    /// How many chunks stand before it.
+    depth: u32,
 }
 
 impl Chunk {
@@ -82,31 +89,7 @@ pub(super) enum Part {
     Chunk(ChunkNumber),
 }
 
-/// The events of one part.
-pub(super) struct Run<'a> {
-    /// The version of the first; each further one is one higher.
-    pub(super) first_version: u64,
-    /// How many they are.
-    pub(super) count: usize,
-    first: Option<u64>,
-    rest: Deltas<'a>,
-}
-
-impl Run<'_> {
-    /// Their positions.
-    pub(super) fn positions(self) -> impl Iterator<Item = u64> {
-        self.first.into_iter().chain(self.rest)
-    }
-}
-
-/// From which end a chain is searched.
-#[derive(Clone, Copy)]
-enum End {
-    First,
-    Last,
-}
-
-/// The chunks of all streams.
+/// The chunks of all streams and terms.
 pub(super) struct Postings {
     chunks: Blocks<Chunk>,
     arena: Arena,
@@ -159,6 +142,16 @@ impl Postings {
         self.push_chunk(chain, version, position, capacity, false)
     }
 
+    /// Appends an event of a chain without gaps, unless it is the newest in it. `None`: its position
+    /// is below that, or it does not fit.
+    pub(super) fn append(&mut self, chain: &mut Chain, position: u64) -> Option<()> {
+        let newest = self.newest(chain)?;
+        if newest.position.get() == position {
+            return Some(());
+        }
+        self.push(chain, newest.version.get().checked_add(1)?, position)
+    }
+
     fn push_chunk(
         &mut self,
         chain: &mut Chain,
@@ -170,6 +163,10 @@ impl Postings {
         let start = self.arena.reserve(usize::from(capacity));
         let (bytes, length) = varint::encode(position);
         self.arena.write(start, bytes.get(..length)?)?;
+        let (jump, depth) = match chain.last_chunk {
+            Some(last) => (self.jump_behind(last), self.chunk(last)?.depth.checked_add(1)?),
+            None => (None, 0),
+        };
         let number = self.chunks.push(Chunk {
             first_version: version,
             last: position,
@@ -180,6 +177,8 @@ impl Postings {
             from_start,
             prev: chain.last_chunk,
             next: None,
+            jump,
+            depth,
         })?;
         let number = Some(ChunkNumber(NonZeroU32::new(number.checked_add(1)?)?));
         match chain.last_chunk {
@@ -199,19 +198,10 @@ impl Postings {
         if newest.position.get() <= up_to {
             return Some(newest);
         }
-        let nearer = if up_to - chain.first < newest.position.get() - up_to {
-            End::First
-        } else {
-            End::Last
-        };
-        let number = self.first_chunk_where(chain, nearer, |chunk| chunk.last > up_to)?;
+        let number = self.first_chunk_where(chain, |chunk| chunk.last > up_to)?;
         let run = self.run(chain, Part::Chunk(number))?;
-        let first_version = run.first_version;
-        match run.positions().take_while(|at| *at <= up_to).enumerate().last() {
-            Some((steps, position)) => Some(StreamHead {
-                version: Version::new(first_version + steps as u64),
-                position: Position::new(position),
-            }),
+        match run.newest(up_to) {
+            Some(head) => Some(head),
             None => match self.before(Part::Chunk(number))? {
                 Part::First => Some(chain.only()),
                 Part::Chunk(before) => Some(self.chunk(before)?.end()),
@@ -229,44 +219,56 @@ impl Postings {
         if version <= 1 {
             return self.first_part(chain);
         }
-        let newest = self.newest(chain)?.version.get();
-        let nearer = if version < newest / 2 { End::First } else { End::Last };
         let behind = |chunk: &Chunk| chunk.end().version.get() >= version;
-        self.first_chunk_where(chain, nearer, behind).map(Part::Chunk)
+        self.first_chunk_where(chain, behind).map(Part::Chunk)
+    }
+
+    /// The first part with an event at `from` or behind it.
+    pub(super) fn part_behind(&self, chain: &Chain, from: u64) -> Option<Part> {
+        if from <= chain.first {
+            return self.first_part(chain);
+        }
+        self.first_chunk_where(chain, |chunk| chunk.last >= from).map(Part::Chunk)
+    }
+
+    /// The part that has the newest event at or before `to`, or the one behind that.
+    pub(super) fn part_before(&self, chain: &Chain, to: u64) -> Option<Part> {
+        if to < chain.first {
+            return None;
+        }
+        let chunk = self.first_chunk_where(chain, |chunk| chunk.last >= to);
+        Some(chunk.or(chain.last_chunk).map_or(Part::First, Part::Chunk))
     }
 
     /// The first chunk that is as `holds` says; all chunks behind it must be so too.
     fn first_chunk_where(
         &self,
         chain: &Chain,
-        end: End,
         holds: impl Fn(&Chunk) -> bool,
     ) -> Option<ChunkNumber> {
-        match end {
-            End::First => {
-                let mut at = chain.first_chunk?;
-                loop {
-                    let chunk = self.chunk(at)?;
-                    if holds(chunk) {
-                        return Some(at);
-                    }
-                    at = chunk.next?;
-                }
-            }
-            End::Last => {
-                let mut found = None;
-                let mut at = chain.last_chunk;
-                while let Some(number) = at {
-                    let chunk = self.chunk(number)?;
-                    if !holds(chunk) {
-                        break;
-                    }
-                    found = at;
-                    at = chunk.prev;
-                }
-                found
-            }
+        let holding = |number: Option<ChunkNumber>| {
+            number.and_then(|number| Some((number, self.chunk(number).filter(|it| holds(it))?)))
+        };
+        let (mut found, mut chunk) = holding(chain.last_chunk)?;
+        while let Some(before) = holding(chunk.jump).or_else(|| holding(chunk.prev)) {
+            (found, chunk) = before;
         }
+        Some(found)
+    }
+
+    /// To which chunk the one behind `last` jumps: past the two jumps before it where those are
+    /// equally long, otherwise to `last`. From everywhere a few jumps, as many as the number of
+    /// chunks has digits, then lead anywhere (Myers, An applicative random-access stack, 1983).
+    fn jump_behind(&self, last: ChunkNumber) -> Option<ChunkNumber> {
+        let chunk = self.chunk(last)?;
+        let Some(near) = chunk.jump else {
+            return Some(last);
+        };
+        let near_chunk = self.chunk(near)?;
+        let far = near_chunk.jump.unwrap_or(near);
+        let far_depth = self.chunk(far)?.depth;
+        let equal = chunk.depth - near_chunk.depth == near_chunk.depth - far_depth;
+        Some(if equal { far } else { last })
     }
 
     /// The part that a walk begins with.
@@ -300,21 +302,12 @@ impl Postings {
     /// The events of a part.
     pub(super) fn run(&self, chain: &Chain, part: Part) -> Option<Run<'_>> {
         match part {
-            Part::First => Some(Run {
-                first_version: 1,
-                count: 1,
-                first: Some(chain.first),
-                rest: Deltas::new(&[]),
-            }),
+            Part::First => Some(Run::single(chain.first)),
             Part::Chunk(number) => {
                 let chunk = self.chunk(number)?;
                 let bytes = self.arena.read(chunk.start, usize::from(chunk.used))?;
-                Some(Run {
-                    first_version: chunk.first_version,
-                    count: usize::from(chunk.count),
-                    first: None,
-                    rest: Deltas::new(bytes),
-                })
+                let count = usize::from(chunk.count);
+                Some(Run::new(chunk.first_version, count, chunk.last, bytes))
             }
         }
     }

@@ -5,8 +5,9 @@ use siphasher::sip::SipHasher13;
 
 use super::directory::Directory;
 use super::ids::Ids;
+use super::lists::Lists;
 use super::postings::{Part, Postings};
-use crate::{Entry, StreamHead};
+use crate::{Entry, StreamHead, Term};
 
 /// Most positions, give or take a chunk, that are read under one lock.
 const POSITIONS_PER_LOCK: usize = 4096;
@@ -15,6 +16,7 @@ pub(super) struct State {
     pub(super) covers: u64,
     pub(super) directory: Directory,
     pub(super) postings: Postings,
+    pub(super) lists: Lists,
     pub(super) ids: Ids,
 }
 
@@ -25,6 +27,7 @@ impl State {
             covers: 0,
             directory: Directory::new(hasher),
             postings: Postings::new(),
+            lists: Lists::new(),
             ids: Ids::new(hasher),
         }
     }
@@ -44,6 +47,9 @@ impl State {
                 _ => self.directory.find(entry.stream),
             };
             let number = self.take_event(known, entry.stream, entry.version.get(), position)?;
+            for &term in entry.terms {
+                self.take_term(term, position)?;
+            }
             if let Some(id) = entry.id {
                 self.ids.insert(id, position)?;
             }
@@ -71,6 +77,14 @@ impl State {
                 let chain = self.postings.start(version, position)?;
                 self.directory.insert(stream, chain)
             }
+        }
+    }
+
+    /// Takes in that the event at `position` carries the term.
+    pub(super) fn take_term(&mut self, term: Term, position: u64) -> Option<()> {
+        match self.lists.find(term) {
+            Some(number) => self.postings.append(self.lists.chain_mut(number)?, position),
+            None => self.lists.insert(term, self.postings.start(1, position)?),
         }
     }
 
@@ -131,16 +145,61 @@ impl State {
             let steps =
                 from.checked_sub(run.first_version).map_or(0, |steps| steps.saturating_add(1));
             let there = usize::try_from(steps).unwrap_or(usize::MAX).min(run.count);
-            let begin = out.len();
-            let positions = run.positions().take(there).skip(there.saturating_sub(wanted));
+            let positions = run.positions_back().skip(run.count - there).take(wanted);
             out.extend(positions.map(Position::new));
-            out.get_mut(begin..)?.reverse();
             part = self.postings.before(part)?;
         }
         Some(part)
     }
 
+    /// See [`Index::postings`](crate::Index::postings). `None`: there is none behind them.
+    pub(super) fn postings(
+        &self,
+        term: Term,
+        from: u64,
+        to: u64,
+        out: &mut Vec<Position>,
+    ) -> Option<()> {
+        let chain = self.lists.chain(self.lists.find(term)?)?;
+        let pause = out.len().saturating_add(POSITIONS_PER_LOCK);
+        let mut part = self.postings.part_behind(chain, from)?;
+        while self.postings.run(chain, part)?.between(from, to, out) && out.len() < pause {
+            part = self.postings.after(chain, part)?;
+        }
+        Some(())
+    }
+
+    /// See [`Index::postings_back`](crate::Index::postings_back). `None`: there is none before them.
+    pub(super) fn postings_back(
+        &self,
+        term: Term,
+        from: u64,
+        to: u64,
+        out: &mut Vec<Position>,
+    ) -> Option<()> {
+        let chain = self.lists.chain(self.lists.find(term)?)?;
+        let pause = out.len().saturating_add(POSITIONS_PER_LOCK);
+        let mut part = self.postings.part_before(chain, to)?;
+        while self.postings.run(chain, part)?.between_back(from, to, out) && out.len() < pause {
+            part = self.postings.before(part)?;
+        }
+        Some(())
+    }
+
+    /// How many events between `from` and `to`, both included, carry the term.
+    pub(super) fn count(&self, term: Term, from: u64, to: u64) -> u64 {
+        let chain = self.lists.find(term).and_then(|number| self.lists.chain(number));
+        let up_to = |at| {
+            let newest = chain.and_then(|chain| self.postings.head(chain, at));
+            newest.map_or(0, |newest| newest.version.get())
+        };
+        up_to(to).saturating_sub(from.checked_sub(1).map_or(0, up_to))
+    }
+
     pub(super) fn memory_bytes(&self) -> usize {
-        self.directory.memory_bytes() + self.postings.memory_bytes() + self.ids.memory_bytes()
+        self.directory.memory_bytes()
+            + self.lists.memory_bytes()
+            + self.postings.memory_bytes()
+            + self.ids.memory_bytes()
     }
 }

@@ -21,13 +21,13 @@ pub(super) fn encode(mut value: u64) -> ([u8; BYTES_MAX], usize) {
 }
 
 /// Appends `value` to `out`.
-pub(super) fn put(out: &mut Vec<u8>, value: u64) {
+pub(crate) fn put(out: &mut Vec<u8>, value: u64) {
     let (bytes, length) = encode(value);
     out.extend(bytes.iter().take(length));
 }
 
 /// Takes a number from a source of bytes. `None`: the source ended, or it is no number of 64 bits.
-pub(super) fn take(mut next: impl FnMut() -> Option<u8>) -> Option<u64> {
+pub(crate) fn take(mut next: impl FnMut() -> Option<u8>) -> Option<u64> {
     let mut value = 0;
     for shift in (0..u64::BITS).step_by(7) {
         let byte = next()?;

@@ -6,7 +6,8 @@
     reason = "whoever drafts has checked the limits, which keep lengths far below 4 GiB and names below 64 KiB"
 )]
 
-use annals_types::{Epoch, NewEvent, Place, Timestamp, Version};
+use annals_types::{Commit, Epoch, Place, Timestamp, Version};
+use smallvec::SmallVec;
 
 use super::checksum;
 use super::cursor::put_varint;
@@ -21,8 +22,8 @@ pub struct Draft {
     kind: FrameKind,
     /// Where each record begins in `bytes`.
     records: Vec<u32>,
-    /// Where the stream's first version stands in `bytes`; 0 in a control record.
-    version: u32,
+    /// Where the first version of each stream stands in `bytes`.
+    versions: SmallVec<[u32; 1]>,
     digest: u32,
 }
 
@@ -40,32 +41,59 @@ pub(crate) struct Stamp {
 }
 
 impl Draft {
-    /// A commit of `events` to one stream. They must be within [`limits`](annals_types::limits).
+    /// The frame of a commit, which must be within [`limits`](annals_types::limits).
     #[must_use]
-    pub fn commit(stream: &str, events: &[NewEvent]) -> Self {
-        let payload: usize = events
-            .iter()
-            .map(|event| {
-                let tags: usize = event.tags.iter().map(|tag| tag.len() + 2).sum();
-                96 + event.event_type.len() + event.data.len() + event.metadata.len() + tags
-            })
-            .sum();
-        let mut draft = Self::with_capacity(
-            FrameKind::Commit,
-            FIXED_BYTES + 16 + stream.len() + payload,
-            events.len(),
-        );
-        put_varint(&mut draft.bytes, 1);
-        draft.version = at(&draft.bytes);
-        draft.bytes.extend_from_slice(&[0; 8]);
-        draft.bytes.extend_from_slice(&(stream.len() as u16).to_le_bytes());
-        draft.bytes.extend_from_slice(stream.as_bytes());
+    pub fn commit(commit: &Commit<'_>) -> Self {
+        let streams = commit.streams();
+        let names: usize = streams.iter().map(|(stream, _)| stream.len() + 10).sum();
+        let (mut payload, mut events) = (0, 0);
+        for (_, event) in commit.events() {
+            let tags: usize = event.tags.iter().map(|tag| tag.len() + 2).sum();
+            payload += 96 + event.event_type.len() + event.data.len() + event.metadata.len() + tags;
+            events += 1;
+        }
+        let capacity = FIXED_BYTES + 16 + names + payload;
+        let mut draft = Self::with_capacity(FrameKind::Commit, capacity, events);
+        put_varint(&mut draft.bytes, streams.len() as u64);
+        for (stream, _) in &streams {
+            draft.versions.push(at(&draft.bytes));
+            draft.bytes.extend_from_slice(&[0; 8]);
+            draft.bytes.extend_from_slice(&(stream.len() as u16).to_le_bytes());
+            draft.bytes.extend_from_slice(stream.as_bytes());
+        }
         draft.header_length = at(&draft.bytes);
-        for event in events {
-            draft.record(|bytes| event::put_content(bytes, event));
+        if streams.len() == 1 {
+            for (_, event) in commit.events() {
+                draft.record(|bytes| event::put_content(bytes, event));
+            }
+        } else {
+            draft.records_of_several(commit);
         }
         draft.finish_digest();
         draft
+    }
+
+    /// The records of a commit to several streams: each names its stream, and its number in it.
+    fn records_of_several(&mut self, commit: &Commit<'_>) {
+        let mut seen: Vec<(&str, u64)> = Vec::new();
+        for part in commit.parts() {
+            let known = seen.iter().position(|(stream, _)| *stream == part.stream);
+            let stream = known.unwrap_or(seen.len());
+            if known.is_none() {
+                seen.push((&part.stream, 0));
+            }
+            for event in part.events.iter() {
+                let offset = seen.get_mut(stream).map_or(0, |(_, count)| {
+                    *count += 1;
+                    *count - 1
+                });
+                self.record(|bytes| {
+                    put_varint(bytes, stream as u64);
+                    put_varint(bytes, offset);
+                    event::put_content(bytes, event);
+                });
+            }
+        }
     }
 
     /// A control record with this payload (kind, flags and body).
@@ -84,7 +112,7 @@ impl Draft {
             header_length: 0,
             kind,
             records: Vec::with_capacity(records),
-            version: 0,
+            versions: SmallVec::new(),
             digest: 0,
         };
         draft.bytes.resize(FIXED_BYTES, 0);
@@ -127,10 +155,12 @@ impl Draft {
         }
     }
 
-    /// Sets the version of the first event of the commit's stream.
-    pub fn set_first_version(&mut self, version: Version) {
-        let place = self.version as usize;
-        if let Some(field) = self.bytes.get_mut(place..place + 8).filter(|_| place > 0) {
+    /// Sets the version of the first event of the commit's stream number `stream`, in the order of
+    /// [`Commit::streams`].
+    pub fn set_first_version(&mut self, stream: usize, version: Version) {
+        let Some(&place) = self.versions.get(stream) else { return };
+        let place = place as usize;
+        if let Some(field) = self.bytes.get_mut(place..place + 8) {
             field.copy_from_slice(&version.get().to_le_bytes());
         }
     }

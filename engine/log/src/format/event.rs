@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use annals_types::{
-    Bytes, ContentKind, Epoch, EventId, NewEvent, OccurredAt, Position, Timestamp, Version,
+    Bytes, ContentKind, Epoch, EventId, Facts, NewEvent, OccurredAt, Position, StoreId, Timestamp,
+    Version,
 };
 
 use super::cursor::{Cursor, is_text, put_bytes, put_varint, put_zigzag};
@@ -27,6 +28,20 @@ const ID_BYTES: usize = 16;
 /// Appends the content of an event: everything of it that does not depend on where it lies. The
 /// content chain hashes exactly these bytes.
 pub(crate) fn put_content(out: &mut Vec<u8>, event: &NewEvent) {
+    put_parts(out, event);
+}
+
+/// The stretches of an event's content.
+struct Parts {
+    flags: u8,
+    event_type: Span,
+    tags: Span,
+    metadata: Span,
+    data: u32,
+}
+
+/// Appends the content of an event and says where its parts begin and end.
+fn put_parts(out: &mut Vec<u8>, event: &NewEvent) -> Parts {
     let mut flags = 0;
     for (present, flag) in [
         (!event.metadata.is_empty(), HAS_METADATA),
@@ -42,6 +57,7 @@ pub(crate) fn put_content(out: &mut Vec<u8>, event: &NewEvent) {
     out.push(content_code(event.content));
     put_varint(out, u64::from(event.schema));
     put_bytes(out, event.event_type.as_bytes());
+    let event_type = Span::last(out, event.event_type.len());
     for id in [event.id, event.correlation_id, event.causation_id].into_iter().flatten() {
         out.extend_from_slice(&id.to_bytes());
     }
@@ -51,16 +67,21 @@ pub(crate) fn put_content(out: &mut Vec<u8>, event: &NewEvent) {
         put_varint(out, u64::from(moment.nanos() / unit(moment.digits())));
         put_zigzag(out, i64::from(moment.offset_minutes()));
     }
+    let before = out.len();
     if !event.tags.is_empty() {
         put_varint(out, event.tags.len() as u64);
         for tag in &event.tags {
             put_bytes(out, tag.as_bytes());
         }
     }
+    let tags = Span::last(out, out.len() - before);
     if !event.metadata.is_empty() {
         put_bytes(out, &event.metadata);
     }
+    let metadata = Span::last(out, event.metadata.len());
+    let data = Span::last(out, 0).end;
     out.extend_from_slice(&event.data);
+    Parts { flags, event_type, tags, metadata, data }
 }
 
 const fn content_code(kind: ContentKind) -> u8 {
@@ -84,6 +105,12 @@ struct Span {
 }
 
 impl Span {
+    /// The last `length` bytes of `bytes`, which are far below 4 GiB.
+    fn last(bytes: &[u8], length: usize) -> Self {
+        let end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        Self { start: end.saturating_sub(u32::try_from(length).unwrap_or(u32::MAX)), end }
+    }
+
     const fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
@@ -262,6 +289,53 @@ impl Event {
         })
     }
 
+    /// The event that the log of `store` gives back for `new`, had it been appended so. For other
+    /// implementations of the reader traits, such as reference models. `new` must be within
+    /// [`limits`](annals_types::limits).
+    #[must_use]
+    pub fn compose(
+        position: Position,
+        version: Version,
+        stream: &str,
+        recorded_at: Timestamp,
+        epoch: Epoch,
+        store: StoreId,
+        new: &NewEvent,
+    ) -> Self {
+        let mut bytes = stream.as_bytes().to_vec();
+        let name = Span::last(&bytes, stream.len());
+        let Parts { flags, event_type, tags, metadata, data } = put_parts(&mut bytes, new);
+        Self {
+            position,
+            version,
+            recorded_at,
+            epoch: epoch.number,
+            history: history(store, epoch),
+            stream: StreamName::Within(name),
+            bytes: bytes.into(),
+            content: name.end,
+            kind: match new.content {
+                ContentKind::Text => ContentKind::Text,
+                ContentKind::Binary => ContentKind::Binary,
+                _ => ContentKind::Json,
+            },
+            flags,
+            event_type,
+            tags,
+            metadata,
+            data,
+        }
+    }
+
+    /// Whether it has the same content as `new`, byte for byte: type, schema, kind, data, metadata,
+    /// tags and the ids and the time that the caller set.
+    #[must_use]
+    pub fn has_content(&self, new: &NewEvent) -> bool {
+        let mut content = Vec::with_capacity(self.content_bytes().len());
+        put_content(&mut content, new);
+        content == self.content_bytes()
+    }
+
     /// Its number in the whole store.
     #[must_use]
     pub fn position(&self) -> Position {
@@ -404,6 +478,28 @@ impl Event {
     }
 }
 
+impl Facts for Event {
+    fn stream(&self) -> &str {
+        self.stream()
+    }
+
+    fn event_type(&self) -> &str {
+        self.event_type()
+    }
+
+    fn each_tag(&self, see: &mut dyn FnMut(&str)) {
+        self.tags().for_each(see);
+    }
+
+    fn correlation_id(&self) -> Option<EventId> {
+        self.correlation_id()
+    }
+
+    fn causation_id(&self) -> Option<EventId> {
+        self.causation_id()
+    }
+}
+
 /// Bytes that were checked to be UTF-8 when the event was decoded.
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
@@ -436,7 +532,7 @@ fn skip_extensions(cursor: &mut Cursor<'_>) -> Option<()> {
 
 /// What goes into derived ids for one epoch of one store: 64 bits that differ from history to
 /// history.
-pub(crate) fn history(store: annals_types::StoreId, epoch: Epoch) -> u64 {
+pub(crate) fn history(store: StoreId, epoch: Epoch) -> u64 {
     let mut hasher = blake3::Hasher::new_derive_key("annals 2026 derived event ids");
     hasher.update(&store.0).update(&epoch.number.to_le_bytes()).update(&epoch.id.to_le_bytes());
     let mut bytes = [0; 8];

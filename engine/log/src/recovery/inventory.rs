@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use annals_env::{Access, EntryKind, File, Fs};
-use annals_types::StoreId;
+use annals_types::{Place, StoreId};
 
 use crate::Damage;
 use crate::error::{LogError, Result};
 use crate::format::segment_header::SegmentHeader;
 use crate::format::state::State;
-use crate::segment::{self, LOG_FOLDER, OpenedHeader, TEMPORARY_SUFFIX};
+use crate::offsets::{LiveOffsets, OffsetTable};
+use crate::segment::{self, LOG_FOLDER, OpenedHeader, Segment, TEMPORARY_SUFFIX};
 use crate::state_page::{self, STATE_FILE};
 
 /// The files of a log and what their headers say.
@@ -30,11 +31,20 @@ pub struct Inventory {
     pub(crate) state: Option<State>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Listed {
     pub(crate) name: String,
     pub(crate) file: Arc<dyn File>,
     pub(crate) header: SegmentHeader,
+}
+
+impl Listed {
+    /// The segment, without a footer and with an empty table.
+    pub(crate) fn unsealed(self) -> Segment {
+        let Self { name, file, header } = self;
+        let offsets = OffsetTable::Live(Arc::new(LiveOffsets::new()));
+        Segment { name, file, header, offsets, summary: None }
+    }
 }
 
 impl Inventory {
@@ -45,6 +55,18 @@ impl Inventory {
     /// [`LogError::Unsupported`] for another format, [`LogError::Damaged`] where not even the
     /// store's identity can be read, and I/O errors.
     pub fn take(fs: &dyn Fs, root: &Path, access: Access) -> Result<Option<Self>> {
+        let page = state_page::read(fs, root)?;
+        Self::take_with(fs, root, access, &page)
+    }
+
+    /// As [`Inventory::take`], with a `state` page that was read before: so all that it tells of is
+    /// in the files that are listed after it.
+    pub(super) fn take_with(
+        fs: &dyn Fs,
+        root: &Path,
+        access: Access,
+        page: &[u8],
+    ) -> Result<Option<Self>> {
         let entries = match fs.list(&root.join(LOG_FOLDER)) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -76,8 +98,7 @@ impl Inventory {
                 OpenedHeader::Unreadable(unreadable) => damage.push(unreadable),
             }
         }
-        let page = state_page::read(fs, root)?;
-        let of_state = State::store_of(&page);
+        let of_state = State::store_of(page);
         // The log is the truth: the page decides only where the segments do not agree.
         let of_log = |store| segments.iter().filter(|found| found.0.header.store == store).count();
         let candidates = segments.iter().map(|found| found.0.header.store).chain(of_state);
@@ -122,7 +143,7 @@ impl Inventory {
                 "the page tells of a log, but there is no segment: restore the log folder",
             ));
         }
-        let state = State::decode(&page, store);
+        let state = State::decode(page, store);
         if of_state.is_some() && state.is_none() {
             notes.push(file_damage(STATE_FILE, "the page belongs to another store"));
         }
@@ -135,6 +156,18 @@ impl Inventory {
             unfinished,
             state,
         }))
+    }
+
+    /// Forgets the files that begin behind `last`, and what is wrong with them.
+    pub(super) fn cut_behind(&mut self, last: Place) {
+        self.segments.retain(|listed| listed.header.first <= last);
+        let counts = |damage: &Damage| {
+            let name = Path::new(&damage.segment).file_name().and_then(|name| name.to_str());
+            let first = name.and_then(segment::parse_file_name).map(|(first, _)| first);
+            first.is_none_or(|first| first <= last)
+        };
+        self.damage.retain(counts);
+        self.notes.retain(counts);
     }
 
     /// The store that the log belongs to.

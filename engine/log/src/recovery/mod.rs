@@ -1,18 +1,21 @@
 //! From the files of a log to what it holds. Changes nothing: who opens for writing carries out
 //! what is found here ([`crate::writer`]).
 
+mod beside;
 mod decide;
 mod inventory;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use annals_env::File;
 use annals_types::{Epoch, Place, Position, Timestamp};
 
 use crate::error::Result;
 use crate::format::control::Control;
 use crate::format::footer::{EpochStart, add_epoch};
 use crate::format::frame::FrameKind;
+use crate::format::segment_header::SegmentHeader;
 use crate::frames::{Frame, FrameRecord};
 use crate::offsets::{LiveOffsets, OffsetTable};
 use crate::reader::{LogReader, has_place};
@@ -20,9 +23,10 @@ use crate::segment::{self, Footer, Segment};
 use crate::walk::{CheckedFrame, Walk};
 use crate::{Damage, TornTail};
 
+pub(crate) use beside::{Bound, beside_writer};
 use decide::{Decision, Follows, Rest, decide};
 pub use inventory::Inventory;
-use inventory::{Listed, file_damage};
+pub(crate) use inventory::{Listed, file_damage};
 
 /// What a log holds, and in which condition.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub struct Recovered {
     pub(crate) reader: LogReader,
     /// The place of the last thing in the log.
     pub(crate) last: Place,
+    /// Up to here it is proven to be durable.
+    pub(crate) proven: Position,
     /// The epoch number that the next epoch must exceed.
     pub(crate) epoch_number: u32,
     /// The stamp of the newest event.
@@ -52,6 +58,8 @@ pub(crate) struct Tail {
     pub(crate) rest_end: u64,
     /// From here to `end` nothing proves that the frames were durable.
     pub(crate) unproven: u64,
+    /// The number of the epoch of the last frame.
+    pub(crate) epoch: u32,
     /// The file's length.
     pub(crate) reserved: u64,
 }
@@ -63,7 +71,7 @@ impl Inventory {
     /// # Errors
     /// I/O errors. Damage is no error here: it is part of what is found.
     pub fn recover(self, saved: Option<(Epoch, Place)>) -> Result<Recovered> {
-        Recovery::new(self).run(saved)
+        Recovery::new(self, None).run(saved)
     }
 }
 
@@ -116,6 +124,8 @@ struct Recovery {
     stamp: Timestamp,
     /// Everything up to here was durable once.
     proof: Place,
+    /// How far it looks, beside a writer.
+    bound: Option<Bound>,
 }
 
 /// What one segment that is not sealed turned out to hold.
@@ -123,13 +133,15 @@ struct Scanned {
     end: u64,
     rest_end: u64,
     unproven: u64,
+    epoch: u32,
     reserved: u64,
 }
 
 impl Recovery {
-    fn new(mut inventory: Inventory) -> Self {
+    fn new(mut inventory: Inventory, bound: Option<Bound>) -> Self {
         let damage = std::mem::take(&mut inventory.damage);
-        let proof = inventory.state.map_or(Place::START, |state| state.durable);
+        let durable = inventory.state.map_or(Place::START, |state| state.durable);
+        let proof = bound.map_or(durable, |bound| durable.min(bound.visible));
         Self {
             inventory,
             damage,
@@ -138,6 +150,7 @@ impl Recovery {
             epochs: Vec::new(),
             stamp: Timestamp::MIN,
             proof,
+            bound,
         }
     }
 
@@ -160,7 +173,9 @@ impl Recovery {
         if tail.is_none() && self.proof > self.last {
             self.lost_end("the end of the log is missing: restore the folder from a copy");
         }
-        self.missing_footers(&segments);
+        if self.bound.is_none() {
+            self.missing_footers(&segments);
+        }
         let epoch_number = self
             .epochs
             .iter()
@@ -169,11 +184,14 @@ impl Recovery {
             .max()
             .unwrap_or_default();
         let reader = LogReader::new(self.inventory.store, segments, &self.epochs);
-        reader.publish(self.last.position, self.last.position);
+        let last = self.last.position;
+        let proven = self.proof.position.max(proven_by_files(&reader, self.last)).min(last);
+        reader.publish(last, if self.bound.is_some() { proven } else { last });
         Ok(Recovered {
             inventory: self.inventory,
             reader,
             last: self.last,
+            proven,
             epoch_number,
             stamp: self.stamp,
             tail,
@@ -221,7 +239,7 @@ impl Recovery {
         saved: Option<(Epoch, Place)>,
     ) -> Result<(Arc<Segment>, Option<Tail>)> {
         let Listed { name, file, header } = listed;
-        match segment::read_footer(&name, &*file, &header)? {
+        match self.footer(&name, &*file, &header)? {
             Footer::Sealed(summary, offsets) => {
                 summary.epochs.iter().for_each(|&start| add_epoch(&mut self.epochs, start));
                 self.last = summary.last;
@@ -246,9 +264,17 @@ impl Recovery {
             end: scanned.end,
             rest_end: scanned.rest_end,
             unproven: scanned.unproven,
+            epoch: scanned.epoch,
             reserved: scanned.reserved,
         });
         Ok((segment, tail))
+    }
+
+    fn footer(&self, name: &str, file: &dyn File, header: &SegmentHeader) -> Result<Footer> {
+        match self.bound {
+            Some(bound) => bound.footer(name, file, header),
+            None => segment::read_footer(name, file, header),
+        }
     }
 
     /// Reads all frames of a segment that is not sealed, and decides what their end means.
@@ -266,14 +292,20 @@ impl Recovery {
         // Looked at once, at the first fault: later ones add nothing.
         let mut ahead = None;
         let rest_end = loop {
+            if self.bound.is_some_and(|bound| walk.last >= bound.visible) {
+                break walk.offset;
+            }
             let checked = match walk.frame()? {
+                Some(frame) if self.bound.is_some_and(|bound| bound.hides(&frame.header)) => {
+                    break walk.offset;
+                }
                 Some(frame) => Some(check(&mut walk, frame, offsets)?),
                 None => None,
             };
             if let Some(whole) = checked.as_ref().filter(|checked| checked.is_whole()) {
                 let header = &whole.frame.header;
                 self.note(whole);
-                self.proof = self.proof.max(header.synced);
+                self.prove(header.synced);
                 unproven.push_back((whole.frame.offset, header.last()));
                 while unproven.front().is_some_and(|front| front.1 <= self.proof) {
                     unproven.pop_front();
@@ -298,6 +330,8 @@ impl Recovery {
             let rest = if rest_end <= walk.offset { Rest::Zero } else { Rest::Bytes };
             match decide(follows, rest, self.proof > walk.last) {
                 Decision::End | Decision::Full => break rest_end,
+                // Beside a writer it may be an append under way.
+                Decision::Torn if self.bound.is_some() => break walk.offset,
                 Decision::Torn => {
                     self.torn = Some(TornTail {
                         segment: segment.name.clone(),
@@ -325,7 +359,7 @@ impl Recovery {
         }
         let unproven = unproven.front().map_or(walk.offset, |front| front.0);
         let rest_end = rest_end.max(walk.offset);
-        Ok(Scanned { end: walk.offset, rest_end, unproven, reserved })
+        Ok(Scanned { end: walk.offset, rest_end, unproven, epoch: walk.epoch, reserved })
     }
 
     /// Takes in what a whole frame says.
@@ -345,7 +379,7 @@ impl Recovery {
     fn look_ahead(&mut self, walk: &mut Walk, saved: Option<(Epoch, Place)>) -> Result<()> {
         let offset = walk.offset;
         while let Some(later) = walk.find_next()? {
-            self.proof = self.proof.max(later.header.synced);
+            self.prove(later.header.synced);
             walk.offset = later.end().saturating_sub(1);
         }
         walk.offset = offset;
@@ -358,8 +392,14 @@ impl Recovery {
         if let Some((epoch, covers)) = saved
             && has_place(self.epochs.iter(), epoch, covers)
         {
-            self.proof = self.proof.max(covers);
+            self.prove(covers);
         }
+    }
+
+    /// Everything up to `place` was durable.
+    fn prove(&mut self, place: Place) {
+        let place = self.bound.map_or(place, |bound| place.min(bound.visible));
+        self.proof = self.proof.max(place);
     }
 
     /// Notes what is lost and goes on behind it; `false` where nothing whole follows.
@@ -384,6 +424,8 @@ impl Recovery {
         if let Some(frame) = walk.find_next()? {
             walk.skip_to(&frame);
             let last_lost = walk.last.position;
+            let last_lost =
+                self.bound.map_or(last_lost, |bound| last_lost.min(bound.visible.position));
             let positions = (first_lost <= last_lost).then_some((first_lost, last_lost));
             self.damage.push(segment.damage(from, frame.offset - from, positions, what));
             return Ok(true);
@@ -411,8 +453,17 @@ impl Recovery {
     }
 }
 
+/// What a segment's footer or successor shows to have been durable, of a log that ends at `last`.
+fn proven_by_files(reader: &LogReader, last: Place) -> Position {
+    let segments = reader.segments();
+    let newest = segments.last();
+    let sealed = newest.is_some_and(|segment| segment.summary.is_some());
+    let before = newest.map(|segment| segment.header.first.position).unwrap_or_default();
+    if sealed { last.position } else { before }
+}
+
 /// Reads the records of a frame and notes where its events lie.
-fn check(walk: &mut Walk, frame: Frame, offsets: &LiveOffsets) -> Result<CheckedFrame> {
+pub(crate) fn check(walk: &mut Walk, frame: Frame, offsets: &LiveOffsets) -> Result<CheckedFrame> {
     let commit = frame.header.kind == FrameKind::Commit;
     let first = frame.header.first.position.get().saturating_sub(walk.segment.first_event().get());
     walk.check(frame, |index, offset| {

@@ -77,6 +77,7 @@ impl<P: Publish> Shared<P> {
         let segment = Arc::clone(&core.active.segment);
         core.group += 1;
         core.leading = true;
+        core.unattended = false;
         core.attempted = upto;
         let synced = MutexGuard::unlocked(core, || {
             if !bytes.is_empty() {
@@ -90,16 +91,28 @@ impl<P: Publish> Shared<P> {
             core.spare = bytes;
         }
         match synced {
-            Ok(()) => self.synced(core, upto),
+            Ok(()) => {
+                core.counters.syncs += 1;
+                self.synced(core, upto);
+            }
             Err(error) => {
                 self.fail(format!("syncing {}", segment.name), error);
             }
         }
+        let (durable, unattended) = (core.durable, core.unattended);
         MutexGuard::unlocked(core, || {
             self.turn(group).notify_all();
             // One of the next group takes the lead.
             self.turn(group + 1).notify_one();
             self.changed.notify_all();
+            self.news.notify_all();
+            if unattended {
+                self.wake_sync();
+            }
+            match self.latch.check() {
+                Ok(()) => self.wakers.wake_up_to(durable),
+                Err(_) => self.wakers.wake_all(),
+            }
         });
     }
 
@@ -117,9 +130,11 @@ impl<P: Publish> Shared<P> {
     /// Trips the latch, and wakes all who wait, to be told.
     pub(super) fn fail(&self, action: impl Into<Arc<str>>, error: io::Error) -> Failure {
         let failure = self.latch.trip(action, error);
-        self.turns.iter().chain([&self.changed]).for_each(|waiting| {
+        self.turns.iter().chain([&self.changed, &self.news]).for_each(|waiting| {
             waiting.notify_all();
         });
+        // It wakes the tasks that wait; not here, where locks are held.
+        self.wake_sync();
         failure
     }
 

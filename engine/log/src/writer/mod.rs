@@ -1,10 +1,12 @@
 //! The writing end of the log: one lock, under which positions are given and frames finished.
 //!
-//! Write path: [`LogGuard::make_room`] → [`LogGuard::append`] → [`LogGuard::finish`].
+//! Write path: [`LogGuard::make_room`] → [`LogGuard::append`] → [`LogGuard::finish`], or
+//! [`LogGuard::submit`] for who does not want to wait here.
 //!
 //! - Each commit is synced ([`SyncMode::EachCommit`]): `append` puts the frame behind the pending
 //!   group; in `finish` whoever finds nobody leading writes the whole group in one piece, syncs
-//!   once, publishes and wakes the others. The next group gathers meanwhile.
+//!   once, publishes and wakes the others. The next group gathers meanwhile. What was submitted and
+//!   nobody waits for is led by a background step.
 //! - Synced in the background ([`SyncMode::Interval`]): `append` writes the frame, `finish`
 //!   publishes it; a step syncs later.
 //!
@@ -14,10 +16,12 @@ mod group;
 mod open;
 mod room;
 mod steps;
+mod wakers;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use annals_env::sync::{Condvar, Mutex, MutexGuard, RwLock};
@@ -33,6 +37,7 @@ use crate::state_page::StatePage;
 
 pub use open::{Settled, create};
 use steps::Tasks;
+use wakers::Wakers;
 
 /// When commits are made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +85,9 @@ pub(crate) struct Shared<P> {
     turns: [Condvar; 2],
     /// Where all others wait for anything to change.
     changed: Condvar,
+    /// Where followers wait for something new to see.
+    news: Condvar,
+    wakers: Wakers,
     tasks: RwLock<Option<Tasks>>,
 }
 
@@ -100,6 +108,9 @@ struct Core<P> {
     visible: Place,
     /// The stamp of the newest event.
     stamp: Timestamp,
+    /// The clock's stamps lie behind this moment: somebody was told what was recorded up to it.
+    told: Timestamp,
+    counters: LogCounters,
     /// Frames that wait for the next group's write, and where they will lie.
     pending: Vec<u8>,
     pending_offset: u64,
@@ -113,11 +124,16 @@ struct Core<P> {
     leading: bool,
     /// Somebody reserves space outside the lock.
     reserving: bool,
+    /// A frame was submitted to the group that gathers, and perhaps nobody waits for it.
+    unattended: bool,
     /// The background sync was woken and has not gone to rest since.
     sync_due: bool,
     /// When the background sync saw the first commit that is not durable.
     dirty_since: Option<Duration>,
+    /// No more appends.
     closed: bool,
+    /// Nothing more becomes visible or durable either.
+    ended: bool,
 }
 
 /// The segment being written.
@@ -143,6 +159,36 @@ pub struct Appended {
     /// The epoch.
     pub epoch: Epoch,
     group: u64,
+}
+
+/// What the log did since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogCounters {
+    /// Frames given a place: commits and control records.
+    pub frames: u64,
+    /// Events given a position.
+    pub events: u64,
+    /// Bytes of frames.
+    pub bytes: u64,
+    /// Syncs of the active segment that made frames durable: one for each group.
+    pub syncs: u64,
+    /// Segments begun.
+    pub segments_begun: u64,
+    /// Segments sealed.
+    pub segments_sealed: u64,
+    /// Attempts to seal a segment that failed. It stays readable; verification tells what is wrong.
+    pub seal_failures: u64,
+}
+
+/// What a follower waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// It is there.
+    Reached,
+    /// The time is over.
+    TimedOut,
+    /// It will not come: the log is closed.
+    Closed,
 }
 
 /// The writer's lock, held.
@@ -175,6 +221,94 @@ impl<P: Publish> Log<P> {
         Ok(core.durable.position)
     }
 
+    /// Waits until everything up to `position` survives power loss.
+    ///
+    /// # Errors
+    /// As [`Log::sync`].
+    pub fn wait_durable(&self, position: Position) -> Result<()> {
+        let mut core = self.shared.core.lock();
+        self.shared.wait_durable(&mut core, Place::event(position))
+    }
+
+    /// Returns once the submitted frame is visible, and durable where that is asked for.
+    ///
+    /// # Errors
+    /// As [`LogGuard::finish`].
+    pub fn wait(&self, appended: &Appended, durable: bool) -> Result<()> {
+        let mut core = self.shared.core.lock();
+        let place = appended.last;
+        let done = |core: &Core<P>| core.is_finished(place, durable);
+        let group = (self.shared.options.sync == SyncMode::EachCommit).then_some(appended.group);
+        let waited = self.shared.wait(&mut core, group, done);
+        waited.map_err(|failure| core.outcome(place, failure))
+    }
+
+    /// Like [`Log::wait`] for a task: where it is not yet so, the task is woken when to ask again.
+    ///
+    /// # Errors
+    /// As [`LogGuard::finish`].
+    pub fn poll(
+        &self,
+        appended: &Appended,
+        durable: bool,
+        task: &mut Context<'_>,
+    ) -> Poll<Result<()>> {
+        let core = self.shared.core.lock();
+        let place = appended.last;
+        if core.is_finished(place, durable) {
+            return Poll::Ready(Ok(()));
+        }
+        if let Err(failure) = self.shared.latch.check() {
+            return Poll::Ready(Err(core.outcome(place, failure)));
+        }
+        self.shared.wakers.add(place, task.waker());
+        Poll::Pending
+    }
+
+    /// Waits until something behind `position` is visible, or, where `durable`, survives power
+    /// loss; at most for `timeout`.
+    #[must_use]
+    pub fn wait_behind(&self, position: Position, durable: bool, timeout: Duration) -> Awaited {
+        let shared = &*self.shared;
+        let clock = &*shared.env.clock;
+        let deadline = clock.steady().saturating_add(timeout);
+        let mut core = shared.core.lock();
+        let mut timed_out = false;
+        loop {
+            let newest = if durable { core.durable.min(core.visible) } else { core.visible };
+            if newest.position > position {
+                return Awaited::Reached;
+            }
+            if core.ended {
+                return Awaited::Closed;
+            }
+            if timed_out {
+                return Awaited::TimedOut;
+            }
+            // Others are waited for at the same place, so a wake-up may be for them.
+            let left = deadline.saturating_sub(clock.steady());
+            timed_out = left.is_zero() || shared.news.wait_for(&mut core, left).timed_out();
+        }
+    }
+
+    /// Sees to it that what readers see as recorded up to `moment` no longer changes: waits for what
+    /// is in flight, and stamps by the clock lie behind it from now on.
+    ///
+    /// # Errors
+    /// [`LogError::Failed`] where the write path failed before.
+    pub fn settle_moment(&self, moment: Timestamp) -> Result<()> {
+        let mut core = self.shared.core.lock();
+        core.told = core.told.max(moment);
+        let assigned = core.assigned;
+        self.shared.wait(&mut core, None, |core| core.visible >= assigned).map_err(LogError::Failed)
+    }
+
+    /// What was done since the log was opened.
+    #[must_use]
+    pub fn counters(&self) -> LogCounters {
+        self.shared.core.lock().counters
+    }
+
     /// The place up to which everything is durable.
     #[must_use]
     pub fn durable(&self) -> Place {
@@ -194,10 +328,13 @@ impl<P: Publish> Log<P> {
         while core.leading || core.reserving {
             self.shared.changed.wait(&mut core);
         }
+        core.ended = true;
         drop(core);
         // Ended outside the lock: a step in progress may want it.
         let tasks = self.shared.tasks.write().take();
         drop(tasks);
+        self.shared.news.notify_all();
+        self.shared.wakers.wake_all();
         synced.map(|_| ())
     }
 }
@@ -219,6 +356,18 @@ impl<P: Publish> LogGuard<'_, P> {
     #[must_use]
     pub fn stamp(&self) -> Timestamp {
         self.core.stamp
+    }
+
+    /// Somebody was told what was recorded up to this moment ([`Log::settle_moment`]).
+    #[must_use]
+    pub fn told(&self) -> Timestamp {
+        self.core.told
+    }
+
+    /// The last position given, visible or not.
+    #[must_use]
+    pub fn assigned(&self) -> Position {
+        self.core.assigned.position
     }
 
     /// Waits until everything up to `position` is visible.
@@ -245,7 +394,10 @@ impl<P: Publish> LogGuard<'_, P> {
         let shared = self.shared;
         let core = &mut *self.core;
         let events = draft.events();
-        let now = recorded_at.unwrap_or_else(|| shared.env.clock.now());
+        let now = recorded_at.unwrap_or_else(|| {
+            let told = Timestamp::from_micros(core.told.as_micros().saturating_add(1));
+            shared.env.clock.now().max(told)
+        });
         let (first, last) = if events == 0 {
             (core.assigned.next(), core.assigned.next())
         } else {
@@ -274,6 +426,9 @@ impl<P: Publish> LogGuard<'_, P> {
         }
         core.active.tail = offset + bytes.len() as u64;
         core.assigned = last;
+        core.counters.frames += 1;
+        core.counters.events += u64::from(events);
+        core.counters.bytes += bytes.len() as u64;
         match shared.options.sync {
             SyncMode::EachCommit => {
                 if core.pending.is_empty() {
@@ -313,14 +468,7 @@ impl<P: Publish> LogGuard<'_, P> {
                 waited.map_err(|failure| self.core.outcome(place, failure))
             }
             SyncMode::Interval(_) => {
-                let core = &mut *self.core;
-                let wake = !std::mem::replace(&mut core.sync_due, true);
-                let written = core.assigned;
-                self.shared.show(core, written).map_err(LogError::OutcomeUnknown)?;
-                self.shared.announce(core);
-                if wake {
-                    self.shared.wake_sync();
-                }
+                self.show_at_once()?;
                 if durable {
                     return self.shared.wait_durable(&mut self.core, place);
                 }
@@ -328,9 +476,45 @@ impl<P: Publish> LogGuard<'_, P> {
             }
         }
     }
+
+    /// Returns at once: the frame is written, synced and shown in the background, or, where commits
+    /// are synced later, shown now. [`Log::wait`] and [`Log::poll`] tell when that is done.
+    ///
+    /// # Errors
+    /// As [`LogGuard::finish`].
+    pub fn submit(mut self) -> Result<()> {
+        match self.shared.options.sync {
+            SyncMode::EachCommit => {
+                let first = !std::mem::replace(&mut self.core.unattended, true);
+                if first && !self.core.leading {
+                    self.shared.wake_sync();
+                }
+                Ok(())
+            }
+            SyncMode::Interval(_) => self.show_at_once(),
+        }
+    }
+
+    /// Shows everything that is written, and has it synced later.
+    fn show_at_once(&mut self) -> Result<()> {
+        let core = &mut *self.core;
+        let wake = !std::mem::replace(&mut core.sync_due, true);
+        let written = core.assigned;
+        self.shared.show(core, written).map_err(LogError::OutcomeUnknown)?;
+        self.shared.announce(core);
+        if wake {
+            self.shared.wake_sync();
+        }
+        self.shared.news.notify_all();
+        Ok(())
+    }
 }
 
 impl<P> Core<P> {
+    fn is_finished(&self, place: Place, durable: bool) -> bool {
+        self.visible >= place && (!durable || self.durable >= place)
+    }
+
     /// What a failure means for who waits for `place`.
     fn outcome(&self, place: Place, failure: Failure) -> LogError {
         if place <= self.attempted {

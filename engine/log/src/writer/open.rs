@@ -8,7 +8,8 @@ use annals_env::{Env, Latch};
 use annals_types::{Epoch, Place, StoreId, Timestamp};
 
 use super::room::active;
-use super::{Active, Core, Log, LogOptions, Publish, Shared, steps::Tasks};
+use super::wakers::Wakers;
+use super::{Active, Core, Log, LogCounters, LogOptions, Publish, Shared, steps::Tasks};
 use crate::error::{LogError, Result};
 use crate::format::control::Control;
 use crate::format::draft::Draft;
@@ -179,6 +180,8 @@ impl Settled {
             durable: self.last,
             visible: self.last,
             stamp: self.stamp,
+            told: Timestamp::MIN,
+            counters: LogCounters::default(),
             pending: Vec::new(),
             pending_offset: 0,
             pending_frames: Vec::new(),
@@ -186,9 +189,11 @@ impl Settled {
             group: 0,
             leading: false,
             reserving: false,
+            unattended: false,
             sync_due: false,
             dirty_since: None,
             closed: false,
+            ended: false,
         };
         let shared = Arc::new(Shared {
             env,
@@ -199,6 +204,8 @@ impl Settled {
             core: Mutex::new(core),
             turns: [Condvar::new(), Condvar::new()],
             changed: Condvar::new(),
+            news: Condvar::new(),
+            wakers: Wakers::default(),
             tasks: RwLock::new(None),
         });
         let log = Log { shared };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use annals_env::sync::MutexGuard;
 
-use super::{Active, Core, LogGuard, Publish, Shared, SyncMode};
+use super::{Active, Core, LogGuard, Publish, Shared};
 use crate::error::{LogError, Result};
 use crate::format::draft::Draft;
 use crate::format::segment_header::SegmentHeader;
@@ -46,7 +46,9 @@ impl<P: Publish> Shared<P> {
             }
             let end = core.active.tail + length;
             if core.pending.len() > PENDING_BYTES_MAX {
-                self.drain(core)?;
+                // Not until nothing is pending: others go on appending.
+                self.wait(core, None, |core| core.pending.len() <= PENDING_BYTES_MAX / 2)
+                    .map_err(LogError::Failed)?;
             } else if end <= core.active.reserved {
                 if self.is_due(core.active.reserved, end) {
                     self.wake_keeper();
@@ -148,6 +150,10 @@ impl<P: Publish> Shared<P> {
             }
             let upto = core.assigned;
             self.synced(core, upto);
+            // Who waits for it may not hear of another sync.
+            self.changed.notify_all();
+            self.news.notify_all();
+            self.wake_sync();
         }
         let header = SegmentHeader {
             store: self.reader.store(),
@@ -157,6 +163,7 @@ impl<P: Publish> Shared<P> {
             epoch: core.recorded_epoch,
         };
         core.active = self.new_segment(header, length)?;
+        core.counters.segments_begun += 1;
         self.reader.push_segment(&core.active.segment);
         self.wake_keeper();
         Ok(())
@@ -189,10 +196,8 @@ impl<P: Publish> Shared<P> {
 
     /// Wakes who syncs in the background.
     pub(super) fn wake_sync(&self) {
-        if let (Some(tasks), SyncMode::Interval(_)) = (&*self.tasks.read(), self.options.sync)
-            && let Some(sync) = &tasks.sync
-        {
-            sync.wake();
+        if let Some(tasks) = &*self.tasks.read() {
+            tasks.sync.wake();
         }
     }
 }

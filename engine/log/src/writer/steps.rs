@@ -4,9 +4,10 @@ use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use annals_env::sync::MutexGuard;
 use annals_env::{Next, Step, Task};
 
-use super::{Publish, Shared, SyncMode};
+use super::{Core, Publish, Shared, SyncMode};
 use crate::error::Result;
 use crate::seal;
 
@@ -14,7 +15,7 @@ use crate::seal;
 #[derive(Debug)]
 pub(super) struct Tasks {
     pub(super) keeper: Box<dyn Task>,
-    pub(super) sync: Option<Box<dyn Task>>,
+    pub(super) sync: Box<dyn Task>,
 }
 
 impl Tasks {
@@ -23,16 +24,12 @@ impl Tasks {
         let scheduler = &shared.env.scheduler;
         let keeper = scheduler.start(Arc::new(Keeper { log: Weak::clone(&log) }))?;
         let sync = match shared.options.sync {
-            SyncMode::EachCommit => None,
-            SyncMode::Interval(interval) => {
-                Some(scheduler.start(Arc::new(Syncer { log, interval }))?)
-            }
+            SyncMode::EachCommit => scheduler.start(Arc::new(Leader { log }))?,
+            SyncMode::Interval(interval) => scheduler.start(Arc::new(Syncer { log, interval }))?,
         };
         keeper.wake();
         // The epoch's own record was appended before there was anyone to wake.
-        if let Some(sync) = &sync {
-            sync.wake();
-        }
+        sync.wake();
         Ok(Self { keeper, sync })
     }
 }
@@ -63,6 +60,32 @@ impl<P: Publish> Step for Keeper<P> {
     }
 }
 
+/// Leads the groups that nobody waits for.
+struct Leader<P> {
+    log: Weak<Shared<P>>,
+}
+
+impl<P: Publish> Step for Leader<P> {
+    fn name(&self) -> &'static str {
+        "log-leader"
+    }
+
+    fn step(&self) -> Next {
+        let Some(log) = self.log.upgrade() else { return Next::Done };
+        let mut core = log.core.lock();
+        // Who leads now wakes this step where there is more to do.
+        if log.latch.check().is_ok() && core.unattended && !core.leading {
+            log.lead(&mut core);
+        }
+        log.wake_tasks(core);
+        Next::Idle
+    }
+
+    fn panicked(&self, message: &str) {
+        trip(&self.log, "the log's leader", message);
+    }
+}
+
 /// Makes buffered commits durable.
 struct Syncer<P> {
     log: Weak<Shared<P>>,
@@ -81,6 +104,7 @@ impl<P: Publish> Step for Syncer<P> {
         if core.durable >= core.visible || log.latch.check().is_err() {
             core.dirty_since = None;
             core.sync_due = false;
+            log.wake_tasks(core);
             return Next::Idle;
         }
         let now = log.env.clock.steady();
@@ -93,7 +117,13 @@ impl<P: Publish> Step for Syncer<P> {
         let target = core.assigned;
         // A failure trips the latch, which whoever appends next is told.
         log.wait_durable(&mut core, target).ok();
-        Next::After(self.interval)
+        if core.durable < core.visible {
+            core.dirty_since = Some(log.env.clock.steady());
+            return Next::After(self.interval);
+        }
+        core.sync_due = false;
+        log.wake_tasks(core);
+        Next::Idle
     }
 
     fn panicked(&self, message: &str) {
@@ -103,16 +133,34 @@ impl<P: Publish> Step for Syncer<P> {
 
 fn trip<P: Publish>(log: &Weak<Shared<P>>, who: &str, message: &str) {
     if let Some(log) = log.upgrade() {
+        // Under the lock: who has looked at the latch already must be waiting by now.
+        let _core = log.core.lock();
         log.fail(format!("{who} panicked"), io::Error::other(message.to_owned()));
     }
 }
 
 impl<P: Publish> Shared<P> {
+    /// Wakes the tasks that have nothing more to wait for.
+    fn wake_tasks(&self, core: MutexGuard<'_, Core<P>>) {
+        let durable = core.durable;
+        drop(core);
+        match self.latch.check() {
+            Ok(()) => self.wakers.wake_up_to(durable),
+            Err(_) => self.wakers.wake_all(),
+        }
+    }
+
     /// Seals the first segment that is full; `true` if there was one.
     fn seal_one(&self) -> bool {
         // A segment that cannot be sealed stays as it is, which is legal: reading and verifying it
         // says what is wrong with it.
-        self.try_seal().unwrap_or_default()
+        let sealed = self.try_seal();
+        let counters = &mut self.core.lock().counters;
+        match sealed {
+            Ok(sealed) => counters.segments_sealed += u64::from(sealed),
+            Err(_) => counters.seal_failures += 1,
+        }
+        sealed.unwrap_or_default()
     }
 
     fn try_seal(&self) -> Result<bool> {

@@ -272,8 +272,6 @@ pub(super) fn stream(category: &str, order: u64) -> String {
 mod tests {
     use std::collections::HashMap;
 
-    use annals::limits;
-
     use super::*;
 
     #[test]
@@ -283,7 +281,10 @@ mod tests {
         for _ in 0..20_000 {
             let commit = one.next();
             assert_eq!(commit.events, other.next().events);
-            limits::check_commit(&commit.stream, &commit.events).unwrap();
+            let checked = annals::Commit::new()
+                .append(&commit.stream, commit.expected, &commit.events)
+                .check();
+            checked.unwrap();
             for event in &commit.events {
                 assert!(crate::event_json::is_json(&event.data));
             }

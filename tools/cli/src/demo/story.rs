@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use annals::{Durability, ErrorKind, ExpectedVersion, NewEvent, Store, Version};
+use annals::{Durability, ErrorKind, ExpectedVersion, NewEvent, Read, Store, Version};
 use clap::builder::styling::{AnsiColor, Style};
 
 use super::shop::{Commit, Shop, stream};
@@ -161,7 +161,7 @@ impl<'a> Story<'a> {
         };
         self.say(format_args!("the other adds a note:  refused: {}", explain(&refused)))?;
 
-        let news = store.read_stream(name).from_version(seen.plus(1));
+        let news = store.read(Read::stream(name).from_version(seen.plus(1)));
         for event in news {
             let event = event.map_err(|error| self.failed(&error))?;
             let (kind, version) = (event.event_type(), event.version());
@@ -242,6 +242,11 @@ impl<'a> Story<'a> {
             (format!("{annals} stats"), "figures about it"),
             (format!("{annals} events --backward --limit 5"), "what happened last"),
             (format!("{annals} streams --prefix customer-0000"), "who is there"),
+            (
+                format!("{annals} events --tag customer:7 --type OrderPlaced"),
+                "what a customer ordered",
+            ),
+            (format!("{annals} stats --as-of 1000"), "the store as it was"),
             (format!("{annals} read {}", stream("payment", 42)), "how an order was paid"),
             (format!("{annals} append {name} --type NoteAdded --expect 1"), "be refused yourself"),
             (

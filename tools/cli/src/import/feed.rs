@@ -5,14 +5,14 @@
 
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use super::input::Input;
 use super::line::{self, Line};
 use super::lines::{Found, LINE_BYTES_MAX, next_line};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
 
 /// Lines that are handed over together, at most.
 const CHUNK_LINES_MAX: usize = 1_000;
@@ -53,7 +53,7 @@ pub(super) enum Message {
 #[derive(Debug)]
 pub(super) struct Feed {
     messages: Receiver<Message>,
-    interrupted: Arc<AtomicBool>,
+    interrupt: Interrupt,
 }
 
 impl Feed {
@@ -61,25 +61,19 @@ impl Feed {
     pub(super) fn start(input: Input) -> Result<Self, Failure> {
         let (sender, messages) = sync_channel(CHUNKS_WAITING_MAX);
         let sender = Arc::new(sender);
-        let interrupted = Arc::new(AtomicBool::new(false));
         // Weak: when the reading thread is gone, nobody keeps the writing one waiting.
-        let (told, waker) = (Arc::clone(&interrupted), Arc::downgrade(&sender));
-        ctrlc::set_handler(move || {
-            if told.swap(true, Ordering::SeqCst) {
-                // Asked twice: go at once. Nothing acknowledged is lost by that either.
-                std::process::exit(Exit::Interrupted as i32);
-            }
+        let waker = Arc::downgrade(&sender);
+        let interrupt = Interrupt::listen(move || {
             if let Some(waker) = waker.upgrade() {
                 // Where the channel is full the writer is awake.
                 let _ = waker.try_send(Message::Wake);
             }
-        })
-        .map_err(|error| Failure::failed(format!("Ctrl-C cannot be listened to: {error}")))?;
+        })?;
         thread::Builder::new()
             .name("reader".to_owned())
             .spawn(move || read(input, &sender))
             .map_err(|error| Failure::failed(format!("no thread can be started: {error}")))?;
-        Ok(Self { messages, interrupted })
+        Ok(Self { messages, interrupt })
     }
 
     /// Waits for the next message.
@@ -90,7 +84,7 @@ impl Feed {
 
     /// Whether Ctrl-C was pressed.
     pub(super) fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::SeqCst)
+        self.interrupt.is_pressed()
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod feed;
 mod input;
+mod known;
 mod line;
 mod lines;
 mod stamps;
@@ -36,7 +37,11 @@ binary. Any other field makes a line bad, so that nothing is lost unsaid. The fi
 The lines of `annals events --format jsonl` can be imported as they are: `position` and `version` \
 are ignored, since the store gives its own, and `recorded_at` too unless --recorded-at is given. \
 `id` is taken as the event's own id, also where the store it came from had derived it: what \
-refers to it by causation_id stays right, and a second import of the same lines is refused.
+refers to it by causation_id stays right.
+
+A line whose id is in the store already, with the same stream and content, is passed over and \
+counted: an import that was stopped can simply be repeated, with any --batch, and goes on where it \
+was. A line with the id of another event is bad. A line without an id is appended each time.
 
 N lines are written, then synced once and acknowledged by one line on stderr:
   acknowledged: line 2000, position 2000

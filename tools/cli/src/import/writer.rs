@@ -4,13 +4,15 @@
 //! `acknowledged: line 2000, position 2000`, or `written: …` where nothing waits for the disk.
 
 use std::path::Path;
+use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use annals::{AppendOptions, ErrorKind, ExpectedVersion, Position, Store};
+use annals::{Commit, ErrorKind, ExpectedVersion, Invalid, NewEvent, Position, Store, Timestamp};
 
 use super::Args;
 use super::feed::Numbered;
+use super::known;
 use super::line::Line;
 use super::stamps::Stamps;
 use crate::failure::{Exit, Failure, explain};
@@ -38,9 +40,15 @@ pub(super) struct Writer<'a> {
     stamps: Option<Stamps>,
     progress: Progress,
     begun: Instant,
+    /// Lines whose events are there, now or from before.
     events: u64,
+    /// Of these, from before.
+    repeated: u64,
+    /// Lines that another import would append once more.
+    without_id: u64,
     bad: u64,
-    first: Option<Position>,
+    /// The first and the last position that was appended.
+    appended: Option<(Position, Position)>,
     last: Option<Mark>,
     acknowledged: Option<Mark>,
 }
@@ -62,8 +70,10 @@ impl<'a> Writer<'a> {
             progress,
             begun: Instant::now(),
             events: 0,
+            repeated: 0,
+            without_id: 0,
             bad: 0,
-            first: None,
+            appended: None,
             last: None,
             acknowledged: None,
         }
@@ -75,7 +85,6 @@ impl<'a> Writer<'a> {
         match line.map_err(Refusal::Bad).and_then(|line| self.append(line)) {
             Ok(position) => {
                 self.events += 1;
-                self.first = self.first.or(Some(position));
                 self.last = Some(Mark { line: number, position });
                 if self.events.is_multiple_of(self.args.batch()) {
                     self.acknowledge()
@@ -96,32 +105,68 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Appends the line's event, or finds it; where it stands.
     fn append(&mut self, line: Line) -> Result<Position, Refusal> {
-        let mut options = AppendOptions::new();
-        let mut stamp = None;
-        if let Some(stamps) = &mut self.stamps {
-            let checked = stamps.check(line.stamp).map_err(Refusal::Bad)?;
-            options = options.recorded_at(checked);
-            stamp = Some(checked);
+        let Line { stream, event, stamp } = line;
+        let commit = Commit::new().append(&stream, ExpectedVersion::Any, slice::from_ref(&event));
+        let (commit, unfit) = self.stamped(commit, stamp, event.id.is_some())?;
+        let (position, repeated) = match self.store.commit(&commit) {
+            Ok(receipt) => (receipt.position, receipt.repeated),
+            Err(error) => (self.known(&error, unfit, &stream, &event)?, true),
+        };
+        self.without_id += u64::from(event.id.is_none());
+        if repeated {
+            self.repeated += 1;
+            return Ok(position);
         }
-        let receipt = self
-            .store
-            .append_with(&line.stream, ExpectedVersion::Any, &[line.event], options)
-            .map_err(|error| match error.kind() {
-                ErrorKind::IdReused { id, position } => {
-                    Refusal::Bad(format!("id {id} is already at position {position}"))
-                }
-                // The engine counts the events of a commit; here there is but one.
-                ErrorKind::Invalid(annals::Invalid::Event { cause, .. }) => {
-                    Refusal::Bad(cause.to_string())
-                }
-                ErrorKind::Invalid(_) => Refusal::Bad(explain(&error)),
-                _ => Refusal::Failed(Failure::store(&error, self.folder)),
-            })?;
-        if let (Some(stamps), Some(stamp)) = (&mut self.stamps, stamp) {
+        let first = self.appended.map_or(position, |(first, _)| first);
+        self.appended = Some((first, position));
+        if let (Some(stamps), Some(stamp)) = (&mut self.stamps, commit.wanted_stamp()) {
             stamps.written(stamp);
         }
-        Ok(receipt.position)
+        Ok(position)
+    }
+
+    /// The commit with the line's stamp, where lines are stamped; and what is wrong with the stamp.
+    fn stamped<'c>(
+        &mut self,
+        commit: Commit<'c>,
+        stamp: Option<Timestamp>,
+        has_id: bool,
+    ) -> Result<(Commit<'c>, Option<String>), Refusal> {
+        let Some(stamps) = &mut self.stamps else { return Ok((commit, None)) };
+        match (stamps.check(stamp), stamp) {
+            (Ok(stamp), _) => Ok((commit.recorded_at(stamp), None)),
+            // An earlier import may have brought the event. Where none did, the store refuses the
+            // stamp too.
+            (Err(reason), Some(stamp)) if has_id => Ok((commit.recorded_at(stamp), Some(reason))),
+            (Err(reason), _) => Err(Refusal::Bad(reason)),
+        }
+    }
+
+    /// Where the event of a line stands that the store refused, if it is there in another commit.
+    fn known(
+        &self,
+        error: &annals::Error,
+        unfit: Option<String>,
+        stream: &str,
+        event: &NewEvent,
+    ) -> Result<Position, Refusal> {
+        let failed = |error: &annals::Error| Refusal::Failed(Failure::store(error, self.folder));
+        let bad = match error.kind() {
+            ErrorKind::IdReused { id, position } => {
+                let other = known::compare(&self.store, *position, stream, event);
+                match other.map_err(|error| failed(&error))? {
+                    None => return Ok(*position),
+                    Some(other) => format!("id {id} is already at position {position}, {other}"),
+                }
+            }
+            // The engine counts the events of a commit; here there is but one.
+            ErrorKind::Invalid(Invalid::Event { cause, .. }) => cause.to_string(),
+            ErrorKind::Invalid(_) => unfit.unwrap_or_else(|| explain(error)),
+            _ => return Err(failed(error)),
+        };
+        Err(Refusal::Bad(bad))
     }
 
     /// Makes sure of what was written since the last time, and says so.
@@ -166,12 +211,17 @@ impl<'a> Writer<'a> {
                 if self.bad > BAD_LISTED_MAX { "; the first 20 are listed above" } else { "" };
             messages::say(format_args!("skipped: {} in all{more}", counted(self.bad, "bad line")));
         }
-        let range = match (self.first, self.last) {
-            (Some(first), Some(last)) => format!(" at positions {first} to {}", last.position),
-            _ => String::new(),
+        let range = match self.appended {
+            Some((first, last)) => format!(" at positions {first} to {last}"),
+            None => String::new(),
+        };
+        let what = match self.repeated {
+            0 => range,
+            all if all == self.events => ", all of them were in the store already,".to_owned(),
+            some => format!(", {some} of them were in the store already, the others{range},"),
         };
         messages::say(format_args!(
-            "imported: {} events{range} in {}, {} events/s",
+            "imported: {} events{what} in {}, {} events/s",
             self.events,
             duration(time),
             rate(self.events, time)
@@ -197,7 +247,10 @@ impl<'a> Writer<'a> {
             kept.push_str("; what came behind it may or may not be there");
         }
         let hint = failure.way_out().map(str::to_owned);
-        let again = self.acknowledged.map(|mark| self.args.again(self.folder, mark.line + 1));
+        let again = self.acknowledged.map(|mark| match self.without_id {
+            0 => "to go on, repeat the import: what is there is passed over".to_owned(),
+            _ => self.args.again(self.folder, mark.line + 1),
+        });
         let parts: Vec<String> = [Some(kept), hint, again].into_iter().flatten().collect();
         failure.hint(parts.join("; "))
     }

@@ -2,7 +2,7 @@
 
 use snapbox::str;
 
-use crate::session::{Session, said};
+use crate::session::{Session, said, stdout};
 
 #[test]
 fn a_receipt_says_where_the_event_stands() {
@@ -100,11 +100,26 @@ fn data_comes_from_a_file_or_from_standard_input() {
 }
 
 #[test]
-fn an_id_that_is_there_is_refused() {
+fn an_event_with_an_id_can_be_appended_again_and_is_there_once() {
     let session = Session::new();
     let append = ["append", "s", "--type", "T", "--id", "0190a5b2-0000-7000-8000-000000000001"];
-    session.run(&append).success();
-    said(&session.run(&append).code(1), &["error: ", "hint: if it is the same event, it is there"]);
+    let first = session.json(&[&append[..], &["--expect", "none"]].concat()).remove(0);
+    session.run(&["append", "s", "--type", "Later"]).success();
+    let run = session.run(&[&append[..], &["--expect", "none"]].concat()).success();
+    said(&run, &["note: the event was in the store already; nothing was appended"]);
+    let mut again: serde_json::Value = serde_json::from_str(&stdout(&run)).unwrap();
+    assert_eq!(again.as_object_mut().unwrap().remove("repeated"), Some(true.into()));
+    assert_eq!(again, first);
+    assert_eq!(session.field(&["events"], "type"), ["T", "Later"]);
+
+    let other = session.run(&[&append[..], &["--data", "1"]].concat()).code(1);
+    said(
+        &other,
+        &[
+            "error: the id 0190a5b2-0000-7000-8000-000000000001 is that of event 1 already",
+            "hint: look at the event that has it (`annals -s store events --after 0 --limit 1`)",
+        ],
+    );
 }
 
 #[test]

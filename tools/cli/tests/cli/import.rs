@@ -100,7 +100,8 @@ fn an_id_is_taken_once() {
     said(
         &run,
         &[
-            "error: line 2: id 0190a5b2-0000-7000-8000-000000000001 is already at position 1",
+            "error: line 2: id 0190a5b2-0000-7000-8000-000000000001 is already at position 1, with \
+             another stream\n",
             "kept: everything up to line 1, position 2",
         ],
     );

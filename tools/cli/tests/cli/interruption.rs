@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command};
 
+use crate::repeating::lines_with_ids;
 use crate::session::{Session, line};
 
 /// Feeds lines until so many are acknowledged; what stderr says further comes with it.
@@ -48,6 +49,32 @@ fn control_c_keeps_what_was_read_and_says_so() {
     drop(input);
     assert_eq!(session.field(&["events"], "position").len(), 12);
     session.run(&["verify"]).success();
+}
+
+#[test]
+fn an_import_with_ids_is_repeated_after_control_c() {
+    let session = Session::new();
+    let mut child = session.spawn(&["import", "-", "--batch", "4"]);
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(lines_with_ids(1..=10).as_bytes()).unwrap();
+    while session.json_or_nothing(&["stats", "--json"]).is_none_or(|stats| stats["events"] != 10) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let messages = BufReader::new(child.stderr.take().unwrap());
+    let said: Vec<String> = messages.lines().map(Result::unwrap).collect();
+    assert_eq!(
+        said.last().unwrap(),
+        "hint: kept: everything up to line 10, position 10; to go on, repeat the import: what is \
+         there is passed over"
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let run = session.import(&lines_with_ids(1..=25), &["--batch", "7"]).success();
+    crate::session::said(&run, &["imported: 25 events, 10 of them were in the store already"]);
+    let numbers = session.field(&["events"], "data");
+    assert!(numbers.iter().zip(1..=25).all(|(data, n)| data["n"] == n), "{numbers:?}");
+    assert_eq!(numbers.len(), 25);
 }
 
 #[test]

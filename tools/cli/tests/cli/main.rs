@@ -7,17 +7,25 @@ mod bad_stores;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod filters;
+#[cfg(test)]
+mod following;
+#[cfg(test)]
 mod import;
 #[cfg(test)]
 mod import_formats;
 #[cfg(test)]
 mod interruption;
 #[cfg(test)]
+mod past;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod real_logs;
 #[cfg(test)]
 mod recorded_at;
+#[cfg(test)]
+mod repeating;
 #[cfg(test)]
 mod session;
 #[cfg(test)]

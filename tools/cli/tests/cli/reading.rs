@@ -132,6 +132,22 @@ fn the_index_is_made_again() {
         .success()
         .stdout_eq("rebuilt the index: 5 events in 3 streams, [..]\n");
     assert_eq!(session.field(&["read", "order-1"], "version"), [1]);
+    session.run(&["rebuild-index", "--index", "memory"]).success();
+    assert!(session.store().join("index/memory").exists());
+    let stats = session.json(&["stats", "--json"]).remove(0);
+    assert!(stats["index_memory_bytes"].as_u64().unwrap() > 0);
+    assert!(stats["index_disk_bytes"].as_u64().unwrap() > 0);
+    let rocksdb = session.run(&["rebuild-index", "--index", "rocksdb"]);
+    if cfg!(feature = "rocksdb") {
+        rocksdb.success();
+        assert_eq!(session.field(&["read", "order-1"], "version"), [1]);
+    } else {
+        said(&rocksdb.code(2), &["error: this build of annals has no RocksDB", "--index memory"]);
+    }
+    said(
+        &session.run(&["rebuild-index", "--index", "sqlite"]).code(2),
+        &["possible values: memory, rocksdb"],
+    );
 }
 
 #[test]

@@ -70,6 +70,11 @@ impl Session {
             .collect()
     }
 
+    /// What a verb prints that may fail as yet, as one line of JSON.
+    pub(crate) fn json_or_nothing(&self, args: &[&str]) -> Option<Value> {
+        serde_json::from_slice(&self.run(args).get_output().stdout).ok()
+    }
+
     /// One field of all events that a verb prints.
     pub(crate) fn field(&self, args: &[&str], field: &str) -> Vec<Value> {
         self.json(args).into_iter().map(|mut event| event[field].take()).collect()

@@ -75,6 +75,11 @@ impl Writer {
         self.block.truncate(HEAD_BYTES);
         Ok(())
     }
+
+    /// Where the next block goes.
+    pub(super) const fn offset(&self) -> u64 {
+        self.offset
+    }
 }
 
 /// Why no more can be read.

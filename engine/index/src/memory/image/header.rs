@@ -7,13 +7,14 @@ use crate::Covers;
 
 const MAGIC: [u8; 8] = *b"ANNALSIX";
 /// How many bytes it has.
-pub(super) const HEADER_BYTES: usize = 72;
+pub(super) const HEADER_BYTES: usize = 80;
 
 /// What an image says of itself.
 pub(super) struct Header {
     pub(super) covers: Covers,
     pub(super) streams: u64,
     pub(super) ids: u64,
+    pub(super) terms: u64,
 }
 
 /// Why these bytes are no header.
@@ -37,6 +38,7 @@ impl Header {
         out.extend(place.k.to_le_bytes());
         out.extend(self.streams.to_le_bytes());
         out.extend(self.ids.to_le_bytes());
+        out.extend(self.terms.to_le_bytes());
         out.extend(crc32fast::hash(&out).to_le_bytes());
         out
     }
@@ -90,6 +92,7 @@ impl Fields<'_> {
         let place = Place { position, k: u32::from_le_bytes(self.take()?) };
         let streams = u64::from_le_bytes(self.take()?);
         let ids = u64::from_le_bytes(self.take()?);
-        Some(Ok(Header { covers: Covers { store, epoch, place }, streams, ids }))
+        let terms = u64::from_le_bytes(self.take()?);
+        Some(Ok(Header { covers: Covers { store, epoch, place }, streams, ids, terms }))
     }
 }

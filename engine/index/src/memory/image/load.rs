@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use annals_env::{Access, Fs};
 use annals_types::StoreId;
@@ -9,21 +10,24 @@ use annals_types::StoreId;
 use super::block::{Fault, Reader};
 use super::header::{HEADER_BYTES, Header, Refused, sum_of};
 use super::{IMAGE_NAME, ImageError};
-use crate::Covers;
-use crate::memory::MemoryIndex;
 use crate::memory::ids::IdHash;
 use crate::memory::postings::CHUNK_BYTES_MAX;
 use crate::memory::state::State;
+use crate::memory::{Folder, MemoryIndex};
+use crate::{Covers, Term};
 
 /// A stream has at least the length of its name, a run of one event and its end.
 const STREAM_BYTES_MIN: u64 = 5;
 /// An id has at least its hash and one byte of a position.
 const ID_BYTES_MIN: u64 = 9;
+/// A term has at least its number, a run of one event and its end.
+const TERM_BYTES_MIN: u64 = 11;
 /// Most bytes of a name.
 const NAME_BYTES_MAX: u64 = u16::MAX as u64;
 
 impl MemoryIndex {
-    /// The index that was saved in the folder `dir`, and what it covers. `None`: there is none.
+    /// The index that was saved in the folder `dir`, which its next image goes to, and what it
+    /// covers. `None`: there is none.
     ///
     /// Whether the log still holds what it covers is for the caller to find out.
     ///
@@ -31,7 +35,7 @@ impl MemoryIndex {
     /// Where the image is damaged, another store's, of another format version or cannot be read.
     /// It is of no use then, and the index must be made from the log.
     pub fn load(
-        fs: &dyn Fs,
+        fs: Arc<dyn Fs>,
         dir: &Path,
         store: StoreId,
     ) -> Result<Option<(Self, Covers)>, ImageError> {
@@ -62,13 +66,16 @@ impl MemoryIndex {
         }
         let mut reader = Reader::new(file, HEADER_BYTES as u64, end, sum_of(&bytes));
         let state = read(&mut reader, &header).map_err(|fault| damaged(reader.offset(), fault))?;
-        Ok(Some((Self::from_state(store, state), covers)))
+        let folder = Folder { fs, path: dir.to_owned() };
+        Ok(Some((Self::from_state(store, state, Some(folder), end), covers)))
     }
 }
 
 fn read(reader: &mut Reader, header: &Header) -> Result<State, Fault> {
     let streams = header.streams.saturating_mul(STREAM_BYTES_MIN);
-    if streams.saturating_add(header.ids.saturating_mul(ID_BYTES_MIN)) > reader.left() {
+    let ids = header.ids.saturating_mul(ID_BYTES_MIN);
+    let terms = header.terms.saturating_mul(TERM_BYTES_MIN);
+    if streams.saturating_add(ids).saturating_add(terms) > reader.left() {
         return Err(Fault::Damaged("it is too short for what its header says"));
     }
     let covers = header.covers.place.position.get();
@@ -84,6 +91,10 @@ fn read(reader: &mut Reader, header: &Header) -> Result<State, Fault> {
         position = read_position(reader, position, covers)?;
         let entry = IdHash { hash, position };
         state.ids.insert_hash(entry).ok_or(Fault::Damaged("it has too many ids"))?;
+    }
+    let mut first = 0;
+    for _ in 0..header.terms {
+        first = read_term(reader, &mut state, first)?;
     }
     reader.finish()?;
     Ok(state)
@@ -104,12 +115,9 @@ fn read_stream(reader: &mut Reader, state: &mut State, before: u64) -> Result<u6
     let mut first = before;
     let (mut version, mut position) = (0_u64, before);
     loop {
-        let count = reader.varint()?;
+        let count = read_count(reader)?;
         if count == 0 {
             break;
-        }
-        if count > u64::from(CHUNK_BYTES_MAX) {
-            return Err(Fault::Damaged("a run has too many events"));
         }
         let skipped = reader.varint()?;
         version = version.checked_add(skipped).ok_or(Fault::Damaged("a version is too high"))?;
@@ -131,11 +139,49 @@ fn read_stream(reader: &mut Reader, state: &mut State, before: u64) -> Result<u6
     }
 }
 
+/// Reads a term; the one before it began at `before`. Gives where this one begins.
+fn read_term(reader: &mut Reader, state: &mut State, before: u64) -> Result<u64, Fault> {
+    let term = Term::new(u64::from_le_bytes(reader.array()?));
+    if state.lists.find(term).is_some() {
+        return Err(Fault::Damaged("a term comes twice"));
+    }
+    let mut first = None;
+    // Many terms may begin at one position, but none at 0.
+    let (mut position, mut above) = (before, before.saturating_sub(1));
+    loop {
+        let count = read_count(reader)?;
+        if count == 0 {
+            return first.ok_or(Fault::Damaged("a term has no event"));
+        }
+        for _ in 0..count {
+            position = read_step(reader, position, above, state.covers)?;
+            above = position;
+            first.get_or_insert(position);
+            let taken = state.take_term(term, position);
+            taken.ok_or(Fault::Damaged("it has too many terms or events"))?;
+        }
+    }
+}
+
+/// How many events a run has; 0: there is no run.
+fn read_count(reader: &mut Reader) -> Result<u64, Fault> {
+    let count = reader.varint()?;
+    if count > u64::from(CHUNK_BYTES_MAX) {
+        return Err(Fault::Damaged("a run has too many events"));
+    }
+    Ok(count)
+}
+
 /// The position behind `before`, none above `covers`.
 fn read_position(reader: &mut Reader, before: u64, covers: u64) -> Result<u64, Fault> {
+    read_step(reader, before, before, covers)
+}
+
+/// The position so many steps behind `before` as come next; above `above`, not above `covers`.
+fn read_step(reader: &mut Reader, before: u64, above: u64, covers: u64) -> Result<u64, Fault> {
     let step = reader.varint()?;
     match before.checked_add(step) {
-        Some(position) if position > before && position <= covers => Ok(position),
+        Some(position) if position > above && position <= covers => Ok(position),
         _ => Err(Fault::Damaged("a position is out of order")),
     }
 }

@@ -34,3 +34,44 @@ impl Iterator for Deltas<'_> {
         Some(self.last)
     }
 }
+
+/// The same positions from the last to the first, so that whoever wants the newest few reads only
+/// those.
+pub(super) struct DeltasBack<'a> {
+    bytes: &'a [u8],
+    /// The next to give, and how many are left with it.
+    next: u64,
+    left: usize,
+}
+
+impl<'a> DeltasBack<'a> {
+    /// `count` positions, the last of which is `last`.
+    pub(super) const fn new(bytes: &'a [u8], last: u64, count: usize) -> Self {
+        Self { bytes, next: last, left: count }
+    }
+
+    /// Takes the last number. Only the last byte of a number has no top bit.
+    fn step(&mut self) -> Option<u64> {
+        let (last, mut rest) = self.bytes.split_last()?;
+        let mut step = u64::from(*last);
+        while let Some((byte @ 0x80.., before)) = rest.split_last() {
+            step = step << 7 | u64::from(byte & 0x7f);
+            rest = before;
+        }
+        self.bytes = rest;
+        Some(step)
+    }
+}
+
+impl Iterator for DeltasBack<'_> {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.left = self.left.checked_sub(1)?;
+        let position = self.next;
+        if self.left > 0 {
+            self.next = position.saturating_sub(self.step()?);
+        }
+        Some(position)
+    }
+}

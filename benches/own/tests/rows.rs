@@ -1,0 +1,39 @@
+//! The rows give the same answers from Annals and from the plain file, at a small size.
+
+use annals::Durability;
+use annals_benches::read::{Loaded, Row};
+use annals_benches::workload::{Tally, Workload};
+use annals_benches::{append, folder};
+
+#[test]
+fn both_sides_read_what_was_written() {
+    let workload = Workload::new(1, 40);
+    for batch in [1, 10] {
+        let loaded = Loaded::new(&workload, 3_000, batch);
+        for row in Row::ALL {
+            loaded.limit(row);
+            loaded.annals(row);
+        }
+    }
+}
+
+#[test]
+fn threads_share_no_stream() {
+    let workload = Workload::new(2, 40);
+    let shares = workload.shares(8, 20, 1);
+    // Each checks that all is there, and the store refuses a call with a stale version.
+    let folder = folder::fresh();
+    let _ = append::annals(folder.path(), &workload, &shares, Durability::Sync);
+    let _ = append::limit(folder.path(), &workload, &shares, Durability::Sync);
+}
+
+#[test]
+fn a_seed_gives_the_same_calls() {
+    let tally = |seed| {
+        let workload = Workload::new(seed, 100);
+        Tally::of(&workload, &workload.calls(500, 3))
+    };
+    assert_eq!(tally(7), tally(7));
+    assert_ne!(tally(7), tally(8));
+    assert_eq!(tally(7).events, 1_500);
+}

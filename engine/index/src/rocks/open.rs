@@ -1,0 +1,159 @@
+//! Opening what is in a folder, or beginning anew there.
+
+use std::io;
+use std::path::Path;
+
+use annals_env::{EntryKind, Fs, RealFs};
+use annals_types::StoreId;
+
+use super::RocksIndex;
+use super::db::{Db, Failure};
+use super::keys;
+use super::row::Saved;
+use crate::{Covers, IndexError, Result};
+
+/// A reader that meets files that a writer just removed looks again for the newest ones, so often.
+const READ_ONLY_TRIES: u32 = 10;
+/// RocksDB's entry into its files: without it there is no RocksDB.
+const ENTRY_FILE: &str = "CURRENT";
+
+/// An index that was opened.
+pub struct Opened {
+    /// The index.
+    pub index: RocksIndex,
+    /// What it was saved with; `None`: it is empty. Whether that is of the log's history is the
+    /// caller's to decide; where it is not, [`RocksIndex::open_empty`] begins anew.
+    pub covers: Option<Covers>,
+    /// Why what was in the folder before was thrown away, if it was: it was damaged, another
+    /// store's, of another version of this software, or no index.
+    pub replaced: Option<IndexError>,
+}
+
+/// Why what is in a folder is not the index that should be there.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error("these files are not RocksDB's")]
+    Foreign,
+    #[error("it is another store's, or another version of this software wrote it")]
+    Other,
+    #[error(transparent)]
+    Damaged(Failure),
+}
+
+impl RocksIndex {
+    /// Opens the index of a store in the folder `dir`, and makes it where it is missing. Anything
+    /// else in that folder is thrown away, files that are no index included. One process at a time
+    /// may have it open for writing.
+    ///
+    /// # Errors
+    /// Where the folder, or a file in it, cannot be read or written: nothing is removed then.
+    pub fn open(dir: &Path, store: StoreId) -> Result<Opened> {
+        let opening = |error| IndexError::new("opening the index", error);
+        RealFs.create_dir_all(dir).map_err(opening)?;
+        match Self::open_there(dir, store)? {
+            Ok((index, covers)) => Ok(Opened { index, covers, replaced: None }),
+            Err(unusable) => {
+                let index = Self::open_empty(dir, store)?;
+                let replaced = Some(IndexError::new("opening the index", unusable));
+                Ok(Opened { index, covers: None, replaced })
+            }
+        }
+    }
+
+    /// Throws away what is in the folder `dir`, which no index has open, and opens an empty index
+    /// there.
+    ///
+    /// # Errors
+    /// Where files cannot be removed or made.
+    pub fn open_empty(dir: &Path, store: StoreId) -> Result<Self> {
+        clear(dir).map_err(|error| IndexError::new("removing the index", error))?;
+        let db = Db::open(dir).map_err(|failure| IndexError::new("making the index", failure))?;
+        Ok(Self::new(store, db, None, false))
+    }
+
+    /// Opens the index that was last saved in the folder `dir`, at the side of a process that has
+    /// it open for writing; writes nothing. It does not see what is saved later, and saving it does
+    /// nothing, so what is applied to it stays in memory. `None`: there is none of this store that
+    /// can be opened, and it is to be made from the log.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub fn open_read_only(dir: &Path, store: StoreId) -> Result<Option<(Self, Covers)>> {
+        for _ in 0..READ_ONLY_TRIES {
+            match has_entry(dir) {
+                Ok(Some(true)) => {}
+                Ok(_) => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(IndexError::new("opening the index", error)),
+            }
+            match Db::open_read_only(dir).and_then(|db| Ok((saved(&db, store)?, db))) {
+                Ok((Ok(Some(saved)), db)) => {
+                    let index = Self::new(store, db, Some(saved), true);
+                    return Ok(Some((index, saved.covers)));
+                }
+                // A compaction removed them meanwhile: there are newer ones.
+                Err(failure) if failure.is_missing_file() => {}
+                Ok(_) | Err(_) => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The index that is in the folder, or why it is unusable.
+    fn open_there(dir: &Path, store: StoreId) -> Result<Result<(Self, Option<Covers>), Unusable>> {
+        let opening = |error| IndexError::new("opening the index", error);
+        if has_entry(dir).map_err(opening)? == Some(false) {
+            return Ok(Err(Unusable::Foreign));
+        }
+        match Db::open(dir).and_then(|db| Ok((saved(&db, store)?, db))) {
+            Ok((Ok(saved), db)) => {
+                let covers = saved.map(|saved| saved.covers);
+                Ok(Ok((Self::new(store, db, saved, false), covers)))
+            }
+            Ok((Err(unusable), _)) => Ok(Err(unusable)),
+            Err(failure) if failure.is_damage() => Ok(Err(Unusable::Damaged(failure))),
+            Err(failure) => Err(IndexError::new("opening the index", failure)),
+        }
+    }
+}
+
+/// What the database says of itself: nothing where it is empty.
+fn saved(db: &Db, store: StoreId) -> Result<Result<Option<Saved>, Unusable>, Failure> {
+    match db.get(keys::COVERS)? {
+        Some(value) => match Saved::read(&value) {
+            Some(saved) if saved.covers.store == store => Ok(Ok(Some(saved))),
+            _ => Ok(Err(Unusable::Other)),
+        },
+        None => {
+            let mut rows = db.all();
+            rows.seek(&[]);
+            let empty = rows.row()?.is_none();
+            Ok(if empty { Ok(None) } else { Err(Unusable::Other) })
+        }
+    }
+}
+
+/// Whether the folder has RocksDB's entry file; `None`: it is empty.
+fn has_entry(dir: &Path) -> io::Result<Option<bool>> {
+    let entries = RealFs.list(dir)?;
+    Ok((!entries.is_empty()).then(|| entries.iter().any(|entry| entry.name == ENTRY_FILE)))
+}
+
+/// Removes all files of a folder, and makes it where it is missing.
+fn clear(dir: &Path) -> io::Result<()> {
+    RealFs.create_dir_all(dir)?;
+    // Without the entry file the others are none's, also if this ends in the midst of it.
+    match RealFs.remove(&dir.join(ENTRY_FILE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => RealFs.sync_dir(dir)?,
+    }
+    // RocksDB passes over folders that it does not know.
+    let files = RealFs.list(dir)?.into_iter().filter(|entry| entry.kind != EntryKind::Folder);
+    for file in files {
+        match RealFs.remove(&dir.join(file.name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    RealFs.sync_dir(dir)
+}

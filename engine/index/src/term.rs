@@ -1,0 +1,123 @@
+//! What events are found by, beside their stream.
+
+use annals_types::{EventId, Facts, StoreId, category};
+use siphasher::sip::SipHasher13;
+use smallvec::SmallVec;
+
+/// A category, type, tag, correlation id or causation id, as a keyed hash of 64 bits. Two of them
+/// may share one, so an event found by a term is a candidate that its reader verifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Term(u64);
+
+impl Term {
+    /// The term with this number.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// Makes the terms of one store. The key is the store's id, so that nobody who does not know it can
+/// choose texts that meet in one term.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    hasher: SipHasher13,
+}
+
+impl Terms {
+    /// Those of this store.
+    #[must_use]
+    pub fn new(store: StoreId) -> Self {
+        Self { hasher: SipHasher13::new_with_key(&store.0) }
+    }
+
+    /// The term of a category.
+    #[must_use]
+    pub fn category(&self, category: &str) -> Term {
+        self.term(b'c', category.as_bytes())
+    }
+
+    /// The term of an event type.
+    #[must_use]
+    pub fn event_type(&self, event_type: &str) -> Term {
+        self.term(b't', event_type.as_bytes())
+    }
+
+    /// The term of a tag.
+    #[must_use]
+    pub fn tag(&self, tag: &str) -> Term {
+        self.term(b'g', tag.as_bytes())
+    }
+
+    /// The term of a correlation id.
+    #[must_use]
+    pub fn correlation(&self, id: EventId) -> Term {
+        self.term(b'r', &id.to_bytes())
+    }
+
+    /// The term of a causation id.
+    #[must_use]
+    pub fn causation(&self, id: EventId) -> Term {
+        self.term(b'u', &id.to_bytes())
+    }
+
+    /// Appends the terms of an event to `out`, each once.
+    pub fn of(&self, event: &impl Facts, out: &mut SmallVec<[Term; 6]>) {
+        let begin = out.len();
+        out.push(self.category(category(event.stream())));
+        out.push(self.event_type(event.event_type()));
+        if let Some(id) = event.correlation_id() {
+            out.push(self.correlation(id));
+        }
+        if let Some(id) = event.causation_id() {
+            out.push(self.causation(id));
+        }
+        event.each_tag(&mut |tag| {
+            let term = self.tag(tag);
+            if !out.get(begin..).unwrap_or_default().contains(&term) {
+                out.push(term);
+            }
+        });
+    }
+
+    fn term(&self, kind: u8, text: &[u8]) -> Term {
+        use std::hash::Hasher;
+        let mut hasher = self.hasher;
+        // The kind last: the text stands alone in front of it, so that no two of them are one run
+        // of bytes.
+        hasher.write(text);
+        hasher.write_u8(kind);
+        Term(hasher.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use annals_types::{NewEvent, NewFacts};
+
+    use super::*;
+
+    #[test]
+    fn an_event_has_each_of_its_terms_once() {
+        let terms = Terms::new(StoreId([7; 16]));
+        let event = NewEvent::json("Paid", "{}").tag("a").tag("b").tag("a").correlation_id(1);
+        let mut out = SmallVec::new();
+        terms.of(&NewFacts { stream: "order-1", event: &event }, &mut out);
+        let expected = [
+            terms.category("order"),
+            terms.event_type("Paid"),
+            terms.correlation(EventId::from_u128(1)),
+            terms.tag("a"),
+            terms.tag("b"),
+        ];
+        assert_eq!(out.as_slice(), expected);
+        assert_ne!(terms.tag("a"), terms.event_type("a"));
+        assert_ne!(terms.tag("a"), Terms::new(StoreId([8; 16])).tag("a"));
+    }
+}
