@@ -58,19 +58,17 @@ impl Engine {
         }
         if position.get().saturating_sub(self.index_saved.load()) >= due.saturating_mul(BEHIND_MAX)
         {
-            // The log goes on without it.
+            // The log goes on without it. It is synced before the index is locked: a sync wakes
+            // tasks, and what they do is not known.
+            self.log.sync().ok();
             self.save_index().ok();
         }
     }
 
-    /// Saves the index up to what is durable, where that is more than was saved.
+    /// Saves the index up to what is durable, where that is more than was saved: nothing of it may be
+    /// what a power cut could take from the log.
     pub(crate) fn save_index(&self) -> Result<()> {
         let reader = self.log.reader();
-        // Nothing is saved that a power cut could take from the log. Before the lock is taken: a
-        // sync wakes tasks, and what they do is not known.
-        if reader.durable() < reader.visible() {
-            self.log.sync()?;
-        }
         let _saving = self.saving.lock();
         if self.index_saved.load() >= reader.durable().get() {
             return Ok(());
