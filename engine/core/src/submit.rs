@@ -33,8 +33,8 @@ impl Store {
     /// one.
     ///
     /// It returns once the commit is decided and has its place. Where a commit in flight stands
-    /// against it, that one's outcome is waited for, and where more than 64 MiB are on their way,
-    /// some of these.
+    /// against it, that one's outcome is waited for; where more than 64 MiB are on their way, some of
+    /// these; and where it was in the store already and is to be durable, that.
     ///
     /// # Errors
     /// As [`Store::commit`] for all that is known before writing.
