@@ -127,6 +127,8 @@ pub struct Model {
     commits: Vec<Committed>,
     /// The epochs, each with the head behind which it began.
     epochs: Vec<(Epoch, Position)>,
+    /// The latest moment as of which the opened store was looked at.
+    told: Option<Timestamp>,
 }
 
 impl Model {
@@ -139,6 +141,12 @@ impl Model {
     /// The store was opened for writing.
     pub fn begin_epoch(&mut self, epoch: Epoch) {
         self.epochs.push((epoch, self.head()));
+        self.told = None;
+    }
+
+    /// The store is looked at as of a moment: what it held then does not change while it is open.
+    pub fn tell(&mut self, moment: Timestamp) {
+        self.told = self.told.max(Some(moment));
     }
 
     /// All reasons for which the store must refuse `commit` when its clock shows `now`; it names one
@@ -170,7 +178,9 @@ impl Model {
             }
         }
         if let Some(moment) = commit.wanted_stamp()
-            && (moment > now || moment < self.newest_stamp().unwrap_or(Timestamp::MIN))
+            && (moment > now
+                || moment < self.newest_stamp().unwrap_or(Timestamp::MIN)
+                || self.told.is_some_and(|told| moment <= told))
         {
             refusals.push(invalid("a stamp out of order"));
         }

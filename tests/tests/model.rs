@@ -322,6 +322,7 @@ impl Pair {
         let past = self.model.with(|model| model.position_at(moment, head));
         match self.store().as_of(moment) {
             Ok(view) if moment < self.world.now() => {
+                self.model.tell(moment);
                 check::equal("the position at a moment", past, view.position())
             }
             Err(error) if moment >= self.world.now() && check::is_invalid(&error) => Ok(()),
@@ -457,7 +458,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(10))]
+    #![proptest_config(config(25))]
 
     #[test]
     fn so_it_does_on_a_real_disk_with_each_index(

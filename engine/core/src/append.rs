@@ -351,8 +351,8 @@ impl Engine {
             format!("recorded-at {moment} lies before the newest event's stamp {newest}")
         } else if moment <= told {
             format!(
-                "recorded-at {moment} lies before {told}, as of which the store was looked at: \
-                 what it held then does not change"
+                "recorded-at {moment} does not lie behind {told}, as of which the store was looked \
+                 at: what it held then does not change while it is open"
             )
         } else if moment > self.env.clock.now() {
             format!("recorded-at {moment} lies in the future")

@@ -49,6 +49,11 @@ impl ReferenceStore {
         state.epoch = epoch;
     }
 
+    /// It is looked at as of a moment.
+    pub fn tell(&self, moment: Timestamp) {
+        lock(&self.shared).model.tell(moment);
+    }
+
     /// What the next commit meets: a clock that shows `now`, and the stamp that it gets where it
     /// brings none.
     pub fn expect(&self, now: Timestamp, recorded_at: Timestamp) {
