@@ -240,10 +240,10 @@ fn check(fs: &MemoryFs) {
         let report = store.verify(&mut |_, _| {}).unwrap();
         let events = events(&store);
         // One error for each lost event here, so not to the end.
-        let backward = store.read_all().backward().into_iter().take(1_000);
+        let backward = store.read(annals::Read::all().backward()).take(1_000);
         backward.for_each(drop);
         for stream in STREAMS {
-            store.read_stream(stream).into_iter().take(1_000).for_each(drop);
+            store.read_stream(stream).take(1_000).for_each(drop);
             store.last_event(stream).ok();
         }
         (events, store.damage().len(), report)
