@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
-mod support;
-
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +12,7 @@ use annals_types::{
     QueryItem, Version,
 };
 
-use support::{SYNC, World, Writer};
+use super::support::{SYNC, World, Writer};
 
 fn world() -> World {
     World::stepped(Arc::new(MemoryFs::new()), Path::new("store")).0

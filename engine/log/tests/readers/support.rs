@@ -1,7 +1,6 @@
 //! A log with a writer that the tests know everything about: each event says where it belongs.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
-#![allow(dead_code, clippy::allow_attributes, reason = "each test uses its part")]
 
 use std::io;
 use std::path::{Path, PathBuf};

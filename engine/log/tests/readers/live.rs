@@ -3,8 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 #![expect(clippy::disallowed_methods, reason = "readers and writers on threads of their own")]
 
-mod support;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +11,7 @@ use annals_env::{Fs, MemoryFs, RealFs};
 use annals_log::{LiveLog, LogError, LogReader, SyncMode};
 use annals_types::Position;
 
-use support::{BUFFERED, SYNC, World, assert_right, check_from};
+use super::support::{BUFFERED, SYNC, World, assert_right, check_from};
 
 /// Follows the store to position `end` and checks everything on the way. `bound` tells how far
 /// the writer's own readers see.
@@ -148,7 +146,7 @@ fn what_is_assigned_but_not_finished_is_not_seen() {
     let commit = annals_types::Commit::new().append(
         "all",
         annals_types::ExpectedVersion::Any,
-        vec![support::event_at(last.plus(1))],
+        vec![super::support::event_at(last.plus(1))],
     );
     let mut draft = annals_log::Draft::commit(&commit);
     draft.set_first_version(0, annals_types::Version::new(4));

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
-mod support;
-
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +9,7 @@ use annals_env::{Choices, FaultyFs, FirstChoices, LastChoices, SeededChoices};
 use annals_log::{LiveLog, LogError, SyncMode};
 use annals_types::Position;
 
-use support::{BUFFERED, SYNC, World, check_from};
+use super::support::{BUFFERED, SYNC, World, check_from};
 
 const COMMITS: u64 = 45;
 

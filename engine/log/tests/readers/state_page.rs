@@ -1,14 +1,12 @@
 //! Readers whose `state` page is lost, half written or old.
 
-mod support;
-
 use std::path::Path;
 use std::sync::Arc;
 
 use annals_env::{FaultyFs, Fs};
 use annals_types::Position;
 
-use support::{BUFFERED, SYNC, World, check_from};
+use super::support::{BUFFERED, SYNC, World, check_from};
 
 const STATE: &str = "store/state";
 

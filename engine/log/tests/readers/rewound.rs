@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
-mod support;
-
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +9,7 @@ use annals_env::{FaultyFs, Fs, LastChoices, MemoryFs};
 use annals_log::{LogError, SyncMode};
 use annals_types::Position;
 
-use support::{BUFFERED, SYNC, World, check_from};
+use super::support::{BUFFERED, SYNC, World, check_from};
 
 /// The disk as it is, for the next process.
 fn image(disk: &FaultyFs) -> FaultyFs {

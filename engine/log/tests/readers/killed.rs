@@ -3,8 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 #![expect(clippy::disallowed_methods, reason = "a writer in a process of its own takes its time")]
 
-mod support;
-
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -14,7 +12,7 @@ use annals_env::RealFs;
 use annals_log::SyncMode;
 use annals_types::Position;
 
-use support::{BUFFERED, SYNC, World, check_from};
+use super::support::{BUFFERED, SYNC, World, check_from};
 
 const ROLE: &str = "ANNALS_LOG_WRITER_IN";
 
@@ -75,10 +73,10 @@ fn outlives(test: &str, sync: SyncMode) {
 
 #[test]
 fn a_reader_outlives_synced_writers() {
-    outlives("a_reader_outlives_synced_writers", SYNC);
+    outlives("killed::a_reader_outlives_synced_writers", SYNC);
 }
 
 #[test]
 fn a_reader_outlives_buffered_writers() {
-    outlives("a_reader_outlives_buffered_writers", BUFFERED);
+    outlives("killed::a_reader_outlives_buffered_writers", BUFFERED);
 }
