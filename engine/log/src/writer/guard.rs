@@ -25,7 +25,7 @@ impl<P: Publish> LogGuard<'_, P> {
         self.core.stamp
     }
 
-    /// Somebody was told what was recorded up to this moment ([`Log::settle_moment`]).
+    /// Somebody was told what was recorded up to this moment ([`Log::settle_moment`](super::Log::settle_moment)).
     #[must_use]
     pub fn told(&self) -> Timestamp {
         self.core.told
@@ -145,7 +145,7 @@ impl<P: Publish> LogGuard<'_, P> {
     }
 
     /// Returns at once: the frame is written, synced and shown in the background, or, where commits
-    /// are synced later, shown now. [`Log::wait`] and [`Log::poll`] tell when that is done.
+    /// are synced later, shown now. [`Log::wait`](super::Log::wait) and [`Log::poll`](super::Log::poll) tell when that is done.
     ///
     /// # Errors
     /// As [`LogGuard::finish`].
