@@ -11,6 +11,7 @@
 //! | [`history`] | short fixed histories, run until a crash ends them |
 //! | [`images`] | every disk that a crash can leave behind |
 //! | [`sweep`] | crashes a history at each of its operations and checks what is left |
+//! | [`simulation`] | whole lives of a store from one seed: crashes, faults, readers, oracles |
 //! | [`files`] | copies of folders, on any file system |
 //! | [`folder`] | a store's folder in memory, to be damaged |
 //! | [`segment_file`] | patches and parts of segment files |
@@ -35,6 +36,7 @@ pub mod meeting;
 pub mod model;
 pub mod segment_file;
 pub mod setting;
+pub mod simulation;
 pub mod sweep;
 pub mod workload;
 pub mod world;

@@ -268,6 +268,13 @@ impl Model {
         }
     }
 
+    /// Remembers the stamp of the event at `position`, where it was not known.
+    pub fn learn_stamp(&mut self, position: Position, stamp: Timestamp) {
+        if let Some(event) = self.index(position).and_then(|index| self.events.get_mut(index)) {
+            event.recorded_at.get_or_insert(stamp);
+        }
+    }
+
     /// Forgets the commits behind `position`, which must be the end of one: a crash took them.
     pub fn cut(&mut self, position: Position) {
         self.commits.retain(|commit| commit.end <= position);
@@ -279,6 +286,11 @@ impl Model {
             !events.is_empty()
         });
         self.epochs.retain(|(_, head)| *head <= position);
+    }
+
+    /// The epochs of the history, each with the head behind which it began.
+    pub fn epochs(&self) -> impl Iterator<Item = (Epoch, Position)> {
+        self.epochs.iter().copied()
     }
 
     /// The newest position.

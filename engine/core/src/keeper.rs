@@ -9,7 +9,7 @@ use annals_types::{Place, Position};
 
 use crate::error::Result;
 use crate::folder::io_error;
-use crate::store::Engine;
+use crate::store::{Engine, Store};
 
 /// With so many times [`Index::save_events`](annals_index::Index::save_events) not saved, whoever
 /// appends saves the index first: what is written faster than it can be saved must not fill memory.
@@ -41,6 +41,17 @@ pub(crate) fn start(engine: &Arc<Engine>) -> Result<()> {
     let task = task.map_err(|error| io_error("starting the index's background work", error))?;
     *engine.keeper.lock() = Some(task);
     Ok(())
+}
+
+impl Store {
+    /// Saves the index now instead of when much was appended; for tests.
+    ///
+    /// # Errors
+    /// Where it cannot be written; what was saved before stays.
+    #[doc(hidden)]
+    pub fn save_index(&self) -> Result<()> {
+        self.engine.save_index()
+    }
 }
 
 impl Engine {

@@ -204,6 +204,18 @@ impl FaultyFs {
         self.state.lock().fail_next(operation, error);
     }
 
+    /// How many of the failures ordered by [`FaultyFs::fail_at`] and [`FaultyFs::fail_next`] have not
+    /// struck yet.
+    #[must_use]
+    pub fn failures_due(&self) -> usize {
+        self.state.lock().failures_due()
+    }
+
+    /// Takes back the failures that have not struck yet.
+    pub fn forget_failures(&self) {
+        self.state.lock().forget_failures();
+    }
+
     /// Flips one bit (0 to 7) of the byte at `offset`, as decay does: durably, and for those who
     /// have the file open too.
     ///

@@ -117,6 +117,15 @@ impl State {
         self.fail_next.push((operation, error));
     }
 
+    pub(super) fn failures_due(&self) -> usize {
+        self.fail_at.len() + self.fail_next.len()
+    }
+
+    pub(super) fn forget_failures(&mut self) {
+        self.fail_at.clear();
+        self.fail_next.clear();
+    }
+
     pub(super) fn check_alive(&self) -> io::Result<()> {
         if self.has_crashed() { Err(crashed()) } else { Ok(()) }
     }

@@ -1,0 +1,41 @@
+//! Faults planted in the engine: a rig that does not find them proves nothing.
+//!
+//! They are compiled only under `--cfg annals_canary`, each one a line at its place in the engine that
+//! asks whether its name was chosen.
+
+/// The planted faults, by name.
+pub const CANARIES: &[&str] = &[
+    "acknowledged before the sync",
+    "shown before it is written",
+    "a torn tail stays",
+    "the saved index is ahead of the disk",
+    "versions in flight are forgotten",
+    "conditions do not see commits in flight",
+    "an epoch's number comes again",
+    "the second stream is not indexed",
+    "ids are forgotten by an opening",
+    "stamps follow the clock backwards",
+    "a follower skips an event",
+    "rotation without a sync",
+    "a segment's name is not synced",
+    "the state page runs ahead",
+    "an unproven tail is not synced",
+    "a failed sync is forgotten",
+];
+
+/// Plants a fault for what this thread does from now on, or none.
+///
+/// # Panics
+/// Where a fault is asked for in a build without them.
+pub fn plant(name: Option<&'static str>) {
+    #[cfg(annals_canary)]
+    annals_env::canary::plant(name);
+    #[cfg(not(annals_canary))]
+    assert!(name.is_none(), "this build has no planted faults: RUSTFLAGS=\"--cfg annals_canary\"");
+}
+
+/// Whether this build has planted faults.
+#[must_use]
+pub const fn are_here() -> bool {
+    cfg!(annals_canary)
+}

@@ -1,0 +1,191 @@
+//! How lives of the store begin and end without a crash.
+
+use annals::{Durability, Options, Position, Store, Timestamp};
+
+use super::Simulation;
+use super::life::{Life, Trouble};
+use super::oracles::{ORACLES, Reopened};
+use crate::check::{self, Check};
+
+/// Of so many openings, one is crashed in.
+const CRASH_PERCENT: u64 = 20;
+
+impl Simulation {
+    /// Opens the store; after crashes in openings, again.
+    pub(super) fn open(&mut self) -> Check {
+        loop {
+            let durability =
+                if self.dice.chance(55) { Durability::Sync } else { Durability::Buffered };
+            let segment_bytes =
+                *self.dice.pick(&[16 << 10, 16 << 10, 16 << 10, 16 << 10, 40_000, 1 << 20]);
+            if self.dice.chance(CRASH_PERCENT) {
+                let number = self.disk.operations() + 1 + self.dice.below(24);
+                self.disk.crash_at(number);
+            }
+            self.due = self.disk.failures_due();
+            let options = self.world.options().segment_bytes(segment_bytes).durability(durability);
+            let opened = options.open(crate::world::STORE);
+            let told = match &opened {
+                Ok(store) => format!("{durability:?}, {segment_bytes} B, at {}", store.position()),
+                Err(error) => format!("{error} ({:?})", error.kind()),
+            };
+            self.note(format!("--- open: {told}"));
+            match opened {
+                Ok(store) if self.disk.has_crashed() => {
+                    // It answered: what it shows is durable.
+                    let head = store.position();
+                    self.may_end_at(head)?;
+                    self.promised.opened = true;
+                    self.acknowledged(head, true)?;
+                }
+                Ok(store) => return self.opened(store, durability),
+                Err(_) if self.disk.has_crashed() => {}
+                Err(_) if self.full || self.struck() => {
+                    self.calm();
+                    continue;
+                }
+                Err(error) => return Err(format!("opening: {error} ({:?})", error.kind())),
+            }
+            self.tally.in_openings += 1;
+            self.crashed()?;
+        }
+    }
+
+    /// Examines the opened store, and takes it.
+    fn opened(&mut self, store: Store, durability: Durability) -> Check {
+        let head = store.position();
+        self.may_end_at(head)?;
+        if self.promised.clean && self.struck() {
+            self.promised.clean = false;
+        }
+        if self.promised.clean {
+            check::equal("the torn tail behind a good end", None, store.recovered_tail())?;
+        }
+        let lost: Vec<_> = self
+            .model
+            .commits()
+            .filter(|(_, end)| *end > head)
+            .map(|(commit, _)| commit.clone())
+            .collect();
+        lost.iter().for_each(|commit| self.keep_lost(commit));
+        self.tally.lost += self.model.head().get() - head.get();
+        self.model.cut(head);
+        // Failures that are still to come would hide what the oracles look for.
+        self.calm();
+        let epoch = store.stats().map_err(|error| format!("stats: {error}"))?.epoch;
+        if self.kept.epochs.iter().any(|known| known.id == epoch.id) {
+            return Err(format!("the epoch {epoch} was there before"));
+        }
+        let mut reopened = Reopened {
+            store: &store,
+            model: &mut self.model,
+            epochs: &self.kept.epochs,
+            epoch,
+            now: self.world.now(),
+            dice: &self.dice,
+        };
+        for (name, oracle) in ORACLES {
+            oracle(&mut reopened).map_err(|error| format!("opened again: {name}: {error}"))?;
+        }
+        self.tally.openings += 1;
+        self.kept.epochs.push(epoch);
+        self.promised.opened = true;
+        self.promised.most = None;
+        // An opening makes durable what it shows.
+        self.acknowledged(head, true)?;
+        self.life = Some(Life {
+            store,
+            durability,
+            epoch,
+            visible: head,
+            trouble: Trouble::None,
+            told: Timestamp::MIN,
+            views: Vec::new(),
+            followers: Vec::new(),
+            submitted: Vec::new(),
+        });
+        self.checkpoints_hold().map_err(|error| format!("checkpoints: {error}"))
+    }
+
+    /// Closes the store and opens it again.
+    pub(super) fn close(&mut self) -> Check<String> {
+        self.end(true)
+    }
+
+    /// Drops the store and opens it again.
+    pub(super) fn drop_store(&mut self) -> Check<String> {
+        self.end(false)
+    }
+
+    fn end(&mut self, close: bool) -> Check<String> {
+        let (model, now) = (self.model.head(), self.world.now());
+        for (view, head) in &self.life().views {
+            let checked = check::answers(view, &self.model, *head);
+            self.excuse_reading(checked).map_err(|error| format!("the view at {head}: {error}"))?;
+        }
+        let Some(life) = self.life.take() else { return Ok(String::new()) };
+        let Life { store, durability, trouble, views, followers, submitted, .. } = life;
+        let told = if close {
+            match store.close() {
+                Ok(()) => {
+                    self.acknowledged(model, true)?;
+                    "closed".to_owned()
+                }
+                Err(_) if trouble > Trouble::None => "closed with a failure".to_owned(),
+                Err(error) => self.excuse(&error).map(|()| format!("fails: {error}"))?,
+            }
+        } else {
+            drop(store);
+            "dropped".to_owned()
+        };
+        let well = trouble == Trouble::None && !self.struck() && !self.disk.has_crashed();
+        self.promised.clean = well;
+        if well {
+            // A drop closes too; nobody was told, but nothing speaks against it.
+            self.acknowledged(model, false)?;
+            self.keep_image();
+        }
+        self.note(format!("--- {told} ({durability:?}) at {now}"));
+        // What was handed out may outlive the store.
+        for waiting in submitted {
+            if let (true, true) = (well, self.dice.chance(50)) {
+                let answer = waiting.submitted.wait();
+                self.came_through(&waiting.receipt, waiting.durable, answer)?;
+            }
+        }
+        if well && let Some((view, head)) = views.first() {
+            check::read(view, &self.model, &annals::Read::all(), *head)?;
+        }
+        drop((views, followers));
+        if self.disk.has_crashed() {
+            return Ok(told);
+        }
+        if self.full && self.dice.chance(70) {
+            self.calm();
+        }
+        self.restart();
+        if self.dice.chance(20) && !self.full {
+            self.find_other_index();
+        }
+        if self.dice.chance(20) && self.disk.failures_due() == 0 {
+            self.look_read_only(false)?;
+        }
+        self.open()?;
+        Ok(told)
+    }
+
+    /// Ends the life of the seed: all is there, also without any saved index.
+    pub(super) fn finish(&mut self) -> Check {
+        self.calm();
+        self.end(true)?;
+        if self.disk().has_crashed() {
+            self.crashed()?;
+            self.open()?;
+        }
+        let report = self.life().store.verify(&mut |_, _| {}).map_err(|error| error.to_string())?;
+        check::equal("the damage in the end", Vec::new(), report.damage)?;
+        check::equal("the events in the end", self.model.head(), Position::new(report.events))?;
+        debug_assert!(Options::SEGMENT_BYTES_MIN <= 16 << 10, "segments are small");
+        Ok(())
+    }
+}

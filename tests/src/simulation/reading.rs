@@ -1,0 +1,308 @@
+//! Operations that read: the store, views of it, followers, and readers beside it.
+
+use std::time::Duration;
+
+use annals::{Durability, EventReader, Followed, Position, Query, Read};
+
+use super::Simulation;
+use super::life::{Following, KEPT_MAX, OPEN_MAX, Reader, Trouble};
+use crate::check::{self, Check};
+use crate::model::Model;
+
+impl Simulation {
+    /// The stamps of all events are known: none has an unknown outcome.
+    fn knows_stamps(&self) -> bool {
+        self.model.head() == Position::START || self.model.newest_stamp().is_some()
+    }
+
+    fn draw_read(&self) -> Read {
+        let read = self.draws().read(self.knows_stamps());
+        if self.dice.chance(10) && !self.kept.checkpoints.is_empty() {
+            return read.resume(*self.dice.pick(&self.kept.checkpoints));
+        }
+        read
+    }
+
+    pub(super) fn read(&mut self) -> Check<String> {
+        let read = self.draw_read();
+        let views = self.life().views.len();
+        let (what, checked) = match self.dice.below(4) {
+            0 if views > 0 => {
+                let (view, head) = &self.life().views[self.dice.index(views)];
+                ("a view", check::read(view, &self.model, &read, *head))
+            }
+            // Its history may be shorter than the writer's for a while.
+            1 if !self.readers.is_empty() && read.checkpoint.is_none() => {
+                let reader = &self.dice.pick(&self.readers).store;
+                ("beside", check::read(reader, &self.model, &read, reader.position()))
+            }
+            _ => {
+                let store = &self.life().store;
+                ("the store", check::read(store, &self.model, &read, store.position()))
+            }
+        };
+        let told = self.excuse_reading(checked)?;
+        Ok(format!("{what}: {}: {told}", in_short(&read)))
+    }
+
+    /// Takes a view, to be looked at again.
+    pub(super) fn view(&mut self) -> Check<String> {
+        let view = self.life().store.head();
+        let head = view.position();
+        if self.life().views.len() == OPEN_MAX {
+            let index = self.dice.index(OPEN_MAX);
+            self.life_mut().views.remove(index);
+        }
+        self.life_mut().views.push((view, head));
+        Ok(format!("at {head}"))
+    }
+
+    /// A view shows what it did at first.
+    pub(super) fn look_at_view(&mut self) -> Check<String> {
+        if self.life().views.is_empty() {
+            return self.view();
+        }
+        let life = self.life();
+        let (view, head) = &life.views[self.dice.index(life.views.len())];
+        let told = self.excuse_reading(check::answers(view, &self.model, *head))?;
+        Ok(format!("at {head}: {told}"))
+    }
+
+    /// Looks at the store as it was at a position or a moment.
+    pub(super) fn as_of(&mut self) -> Check<String> {
+        if self.dice.chance(50) || !self.knows_stamps() {
+            return self.as_of_position();
+        }
+        let moment = self.draws().moment();
+        let now = self.world.now();
+        let answer = self.life().store.as_of(moment);
+        if moment < now {
+            let life = self.life_mut();
+            life.told = life.told.max(moment);
+            self.model.tell(moment);
+        }
+        match answer {
+            Ok(_) if moment >= now => Err(format!("{moment} is not past, it is {now}")),
+            Ok(view) => {
+                let head = self.life().store.position();
+                check::equal("the view", self.model.position_at(moment, head), view.position())?;
+                Ok(format!("{moment} is {}", view.position()))
+            }
+            Err(error) if moment >= now && check::is_invalid(&error) => Ok("refused".to_owned()),
+            Err(error) => self.excuse(&error).map(|()| format!("fails: {error}")),
+        }
+    }
+
+    fn as_of_position(&mut self) -> Check<String> {
+        let position = Position::new(self.dice.below(self.model.head().get() + 2));
+        let visible = self.life().store.position();
+        match self.life().store.as_of(position) {
+            Ok(view) => {
+                let read = self.draws().read(self.knows_stamps());
+                let told = self.excuse_reading(check::read(&view, &self.model, &read, position))?;
+                Ok(format!("{position}: {told}"))
+            }
+            Err(error) if position > visible && check::is_invalid(&error) => {
+                Ok("refused".to_owned())
+            }
+            Err(error) => self.excuse(&error).map(|()| format!("fails: {error}")),
+        }
+    }
+
+    /// Begins to follow the store, or a reader beside it.
+    pub(super) fn follow(&mut self) -> Check<String> {
+        let beside = (self.dice.chance(35) && !self.readers.is_empty())
+            .then(|| self.dice.index(self.readers.len()));
+        let mut follow = match beside {
+            Some(reader) => self.readers[reader].store.follow(),
+            None => self.life().store.follow(),
+        };
+        let query = if self.dice.chance(40) { self.draws().query() } else { Query::all() };
+        follow = follow.matching(query.clone());
+        let mut at = Position::START;
+        let mut lost = false;
+        if self.dice.chance(50) && !self.kept.checkpoints.is_empty() && beside.is_none() {
+            let checkpoint = *self.dice.pick(&self.kept.checkpoints);
+            follow = follow.resume(checkpoint);
+            at = checkpoint.position;
+            lost = self.model.read(&Read::all().resume(checkpoint), Position::MAX).is_err();
+        }
+        let visible = self.dice.chance(30);
+        if visible {
+            follow = follow.visible();
+        }
+        let follower = match follow.start() {
+            Ok(_) if lost => return Err(format!("{at} was lost, and can be followed")),
+            Ok(follower) => follower,
+            Err(error) if lost && matches!(error.kind(), annals::ErrorKind::HistoryLost { .. }) => {
+                return Ok(format!("{at} was lost"));
+            }
+            Err(error) => return self.excuse(&error).map(|()| "fails".to_owned()),
+        };
+        let following = Following { follower, at, query, visible };
+        let followers = match beside {
+            Some(reader) => &mut self.readers[reader].followers,
+            None => &mut self.life_mut().followers,
+        };
+        followers.push(following);
+        if followers.len() > OPEN_MAX {
+            followers.remove(0);
+        }
+        Ok(format!("from {at}, visible {visible}, beside {beside:?}"))
+    }
+
+    /// Takes the next events of a follower.
+    pub(super) fn followed(&mut self) -> Check<String> {
+        let beside = (self.dice.chance(35) && !self.readers.is_empty())
+            .then(|| self.dice.index(self.readers.len()));
+        let followers = match beside {
+            Some(reader) => &mut self.readers[reader].followers,
+            None => &mut self.life_mut().followers,
+        };
+        if followers.is_empty() {
+            return self.follow();
+        }
+        let count = followers.len();
+        let index = self.dice.index(count);
+        let followers = match beside {
+            Some(reader) => &mut self.readers[reader].followers,
+            None => &mut self.life_mut().followers,
+        };
+        // Held here meanwhile; one that fails is not followed any more.
+        let mut following = followers.remove(index);
+        let most = self.dice.between(1, 30);
+        let mut given = 0;
+        while given < most {
+            match following.follower.next_within(Duration::ZERO) {
+                Ok(Followed::Event(event)) => {
+                    let due = next_due(&self.model, &following, Position::MAX);
+                    let due = due.ok_or_else(|| format!("{} was not due", event.position()))?;
+                    check::event(due, &event)?;
+                    following.at = event.position();
+                    given += 1;
+                    if !following.visible {
+                        self.acknowledged(event.position(), true)?;
+                    }
+                }
+                Ok(Followed::Nothing) => {
+                    self.nothing_due(&following, beside.is_some())?;
+                    break;
+                }
+                Ok(Followed::Ended) => return Err("a follower ended".to_owned()),
+                Err(error) => return self.excuse(&error).map(|()| format!("fails: {error}")),
+            }
+        }
+        let checkpoint = following.follower.checkpoint();
+        let at = following.at;
+        if following.visible {
+            check::equal("its checkpoint", annals::Checkpoint::START, checkpoint)?;
+        } else {
+            let reached = following.follower.reached();
+            check::equal("the checkpoint's position", reached, checkpoint.position)?;
+            if let Some(event) = self.model.event(reached) {
+                check::equal("the checkpoint's epoch", event.epoch, Some(checkpoint.epoch))?;
+                self.keep_checkpoint(checkpoint);
+            }
+        }
+        let followers = match beside {
+            Some(reader) => &mut self.readers[reader].followers,
+            None => &mut self.life_mut().followers,
+        };
+        followers.push(following);
+        Ok(format!("{given} up to {at}, beside {beside:?}"))
+    }
+
+    /// A follower that gives nothing has given all that it must.
+    fn nothing_due(&self, following: &Following, beside: bool) -> Check {
+        let life = self.life();
+        let all = following.visible || life.durability == Durability::Sync;
+        let head = if all { life.store.position() } else { self.promised.durable };
+        if beside && life.trouble > Trouble::None {
+            return Ok(());
+        }
+        match next_due(&self.model, following, head) {
+            Some(due) => Err(format!("{} was due, and nothing came", due.position)),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens the store read-only beside the writer.
+    pub(super) fn open_beside(&mut self) -> Check<String> {
+        let store = match self.world.open_read_only() {
+            Ok(store) => store,
+            Err(error) => return self.excuse(&error).map(|()| format!("fails: {error}")),
+        };
+        check::equal("the damage", &[][..], store.damage())?;
+        let seen = store.position();
+        self.is_seen_beside(Position::START, seen)?;
+        let read = self.draws().read(self.knows_stamps());
+        let told = self.excuse_reading(check::read(&store, &self.model, &read, seen))?;
+        if self.readers.len() == OPEN_MAX {
+            let index = self.dice.index(OPEN_MAX);
+            self.readers.remove(index);
+        }
+        self.readers.push(Reader { store, seen, followers: Vec::new() });
+        Ok(format!("at {seen}: {told}"))
+    }
+
+    /// A reader beside sees what the writer shows, no less than before.
+    fn is_seen_beside(&self, before: Position, seen: Position) -> Check {
+        let life = self.life();
+        let visible = life.store.position();
+        let least = if life.trouble == Trouble::None && !self.struck() { visible } else { before };
+        if (least.max(before)..=visible).contains(&seen) {
+            Ok(())
+        } else {
+            Err(format!("{seen} is seen beside, before {before}, and {visible} is visible"))
+        }
+    }
+
+    pub(super) fn refresh(&mut self) -> Check<String> {
+        if self.readers.is_empty() {
+            return self.open_beside();
+        }
+        let index = self.dice.index(self.readers.len());
+        let before = self.readers[index].seen;
+        let seen = match self.readers[index].store.refresh() {
+            Ok(seen) => seen,
+            Err(error) => return self.excuse(&error).map(|()| format!("fails: {error}")),
+        };
+        self.is_seen_beside(before, seen)?;
+        self.readers[index].seen = seen;
+        if self.dice.chance(20) {
+            let reader: &dyn EventReader = &self.readers[index].store;
+            let told = self.excuse_reading(check::answers(reader, &self.model, seen))?;
+            return Ok(format!("{seen}: {told}"));
+        }
+        Ok(format!("{seen}"))
+    }
+
+    /// Some checkpoints that were given lead on, or are told to be lost.
+    pub(super) fn checkpoints_hold(&self) -> Check {
+        let store = &self.life().store;
+        for checkpoint in self.kept.checkpoints.iter().take(KEPT_MAX) {
+            let read = Read::all().resume(*checkpoint).limit(2);
+            check::read(store, &self.model, &read, store.position())?;
+        }
+        Ok(())
+    }
+}
+
+/// The event that a follower must give next, if that is up to `head`.
+fn next_due<'m>(
+    model: &'m Model,
+    following: &Following,
+    head: Position,
+) -> Option<&'m crate::model::Recorded> {
+    let behind = model.events(head).iter().filter(|event| event.position > following.at);
+    behind.into_iter().find(|event| following.query.matches(*event))
+}
+
+fn in_short(read: &Read) -> String {
+    let mut text = format!("{read:?}");
+    if text.len() > 200 {
+        let end = (0..=200).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+    }
+    text
+}
