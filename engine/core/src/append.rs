@@ -221,6 +221,9 @@ impl Engine {
             };
             let seen = newer.map_or(*before, |head| head.version);
             let in_flight = guard.publisher().head(stream);
+            #[cfg(annals_canary)]
+            let in_flight =
+                in_flight.filter(|_| !annals_env::canary::is("versions in flight are forgotten"));
             let version = in_flight.map_or(seen, |head| head.0);
             if !expected.holds(version) {
                 return match in_flight {
@@ -238,6 +241,10 @@ impl Engine {
             let from = condition.after.max(pinned).plus(1);
             if from <= visible && self.has_candidate(lookup, from, visible)? {
                 return Ok(Decision::Again);
+            }
+            #[cfg(annals_canary)]
+            if annals_env::canary::is("conditions do not see commits in flight") {
+                continue;
             }
             if let Some(position) = guard.publisher().find(lookup)
                 && position > condition.after

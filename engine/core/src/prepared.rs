@@ -104,6 +104,11 @@ impl<N: AsRef<str>> Prepared<N> {
         (0..).zip(&self.events).zip(self.each_terms()).filter_map(
             move |((number, event), terms)| {
                 let stream = self.streams.get(event.stream as usize)?;
+                #[cfg(annals_canary)]
+                let terms = match annals_env::canary::is("the second stream is not indexed") {
+                    true if event.stream > 0 => &[],
+                    _ => terms,
+                };
                 Some(Entry {
                     position: first.plus(number),
                     stream: stream.name.as_ref(),

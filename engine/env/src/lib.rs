@@ -17,6 +17,8 @@ compile_error!(
     "annals-env needs a Unix system: file modes, O_NOFOLLOW, positional reads and writes"
 );
 
+#[cfg(annals_canary)]
+pub mod canary;
 mod clock;
 pub mod conformance;
 mod faulty;

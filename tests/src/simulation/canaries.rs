@@ -19,8 +19,9 @@ pub const CANARIES: &[&str] = &[
     "rotation without a sync",
     "a segment's name is not synced",
     "the state page runs ahead",
-    "an unproven tail is not synced",
+    "an unproven tail is not written again",
     "a failed sync is forgotten",
+    "damage is cut off",
 ];
 
 /// Plants a fault for what this thread does from now on, or none.

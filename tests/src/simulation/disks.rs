@@ -8,6 +8,7 @@ use annals_env::{FaultyFs, Fs, SeededChoices};
 
 use super::Simulation;
 use crate::check::{self, Check};
+use crate::images;
 use crate::model::Model;
 use crate::world::{STORE, World, new_disk};
 
@@ -171,6 +172,39 @@ impl Simulation {
         if head > self.model.head() || !self.model.is_between_commits(head) {
             return Err(format!("it ends at {head}, inside a commit or behind all"));
         }
+        Ok(())
+    }
+
+    /// A bit rots in the newest segment of a copy of the disk, behind a good end: whatever it hits,
+    /// an opening finds everything or says that something is damaged.
+    pub(super) fn rot(&mut self) -> Check {
+        let copy = images::copy(&self.disk);
+        let files = copy.files();
+        let Some(newest) =
+            files.iter().rfind(|path| path.extension().is_some_and(|it| it == "seg"))
+        else {
+            return Ok(());
+        };
+        let bytes = copy.read_file(newest).map_err(|error| error.to_string())?;
+        let end = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0) as u64 + 1;
+        // Mostly in the last frames, where only evidence tells rot from a torn tail.
+        let offset = if self.dice.chance(70) {
+            end - 1 - self.dice.below(end.min(600))
+        } else {
+            self.dice.below(bytes.len() as u64)
+        };
+        let bit = u32::try_from(self.dice.below(8)).unwrap_or(0);
+        copy.flip_bit(newest, offset, bit).map_err(|error| error.to_string())?;
+        let world = World::at(copy, self.dice.seed(), self.world.now());
+        let told = match world.open(annals::Durability::Sync) {
+            Ok(store) => {
+                check::equal("the head over a rotten bit", self.model.head(), store.position())?;
+                "opens".to_owned()
+            }
+            Err(error) if error.damage().is_some() => "is damaged".to_owned(),
+            Err(error) => return Err(format!("over a rotten bit: {error}")),
+        };
+        self.note(format!("--- with a rotten bit at {offset} of {}: {told}", newest.display()));
         Ok(())
     }
 

@@ -163,9 +163,15 @@ impl Simulation {
         if self.full && self.dice.chance(70) {
             self.calm();
         }
+        if well && !self.full && self.dice.chance(15) {
+            self.rot()?;
+        }
         self.restart();
         if self.dice.chance(20) && !self.full {
             self.find_other_index();
+        }
+        if self.disk.has_crashed() {
+            return Ok(told);
         }
         if self.dice.chance(20) && self.disk.failures_due() == 0 {
             self.look_read_only(false)?;

@@ -328,7 +328,10 @@ impl Recovery {
                 }
             };
             let rest = if rest_end <= walk.offset { Rest::Zero } else { Rest::Bytes };
-            match decide(follows, rest, self.proof > walk.last) {
+            let proven = self.proof > walk.last;
+            #[cfg(annals_canary)]
+            let proven = proven && !annals_env::canary::is("damage is cut off");
+            match decide(follows, rest, proven) {
                 Decision::End | Decision::Full => break rest_end,
                 // Beside a writer it may be an append under way.
                 Decision::Torn if self.bound.is_some() => break walk.offset,

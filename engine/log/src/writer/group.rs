@@ -83,7 +83,15 @@ impl<P: Publish> Shared<P> {
             if !bytes.is_empty() {
                 segment.file.write_at(&bytes, offset)?;
             }
+            #[cfg(annals_canary)]
+            if annals_env::canary::is("acknowledged before the sync") {
+                return Ok(());
+            }
             segment.file.sync()
+        });
+        #[cfg(annals_canary)]
+        let synced = synced.or_else(|error| {
+            if annals_env::canary::is("a failed sync is forgotten") { Ok(()) } else { Err(error) }
         });
         core.leading = false;
         bytes.clear();
@@ -150,6 +158,11 @@ impl<P: Publish> Shared<P> {
     /// Tells readers here, and those of other processes, how far they may look.
     pub(super) fn announce(&self, core: &mut Core<P>) {
         self.reader.publish(core.visible.position, core.durable.position);
+        #[cfg(annals_canary)]
+        if annals_env::canary::is("the state page runs ahead") {
+            core.state.write(core.epoch, core.assigned, core.visible).ok();
+            return;
+        }
         if let Err(error) = core.state.write(core.epoch, core.durable, core.visible) {
             self.fail("writing the state page", error);
         }

@@ -69,6 +69,10 @@ impl<P: Publish> LogGuard<'_, P> {
             (core.assigned.next(), core.assigned.next())
         } else {
             core.stamp = core.stamp.max(now);
+            #[cfg(annals_canary)]
+            if annals_env::canary::is("stamps follow the clock backwards") {
+                core.stamp = now;
+            }
             let first = core.assigned.position.plus(1);
             (Place::event(first), Place::event(core.assigned.position.plus(u64::from(events))))
         };
@@ -152,6 +156,12 @@ impl<P: Publish> LogGuard<'_, P> {
     pub fn submit(mut self) -> Result<()> {
         match self.shared.options.sync {
             SyncMode::EachCommit => {
+                #[cfg(annals_canary)]
+                if annals_env::canary::is("shown before it is written") {
+                    let written = self.core.assigned;
+                    self.shared.show(&mut self.core, written).ok();
+                    self.shared.announce(&mut self.core);
+                }
                 let first = !std::mem::replace(&mut self.core.unattended, true);
                 if first && !self.core.leading {
                     self.shared.wake_sync();

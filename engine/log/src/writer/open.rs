@@ -135,8 +135,16 @@ fn settle_tail(tail: &Tail) -> std::io::Result<()> {
     while at < tail.end {
         piece.resize(usize::try_from(PIECE.min(tail.end - at)).unwrap_or_default(), 0);
         file.read_exact_at(&mut piece, at)?;
+        #[cfg(annals_canary)]
+        if annals_env::canary::is("an unproven tail is not written again") {
+            break;
+        }
         file.write_at(&piece, at)?;
         at += piece.len() as u64;
+    }
+    #[cfg(annals_canary)]
+    if annals_env::canary::is("a torn tail stays") {
+        return file.sync();
     }
     write_zeros(file, tail.end, tail.rest_end).1?;
     file.sync()
@@ -162,6 +170,11 @@ impl Settled {
     pub fn start<P: Publish>(self, options: LogOptions, publish: P) -> Result<Log<P>> {
         let env = self.env;
         let epoch = Epoch { number: self.epoch_number.saturating_add(1), id: env.random.u64() };
+        #[cfg(annals_canary)]
+        let epoch = match annals_env::canary::is("an epoch's number comes again") {
+            true => Epoch { number: epoch.number.saturating_sub(1).max(1), ..epoch },
+            false => epoch,
+        };
         let state = StatePage::open(&*env.fs, &self.root, self.reader.store(), self.sequence)
             .map_err(|error| LogError::io("opening the state page", error))?;
         let recorded_epoch = self.reader.epoch();

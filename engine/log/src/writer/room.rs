@@ -141,6 +141,11 @@ impl<P: Publish> Shared<P> {
     /// Ends the active segment and begins the next, with room for a frame of `length`. Nothing is
     /// pending and nobody works outside the lock.
     fn rotate(&self, core: &mut Core<P>, length: u64) -> Result<()> {
+        #[cfg(annals_canary)]
+        if annals_env::canary::is("rotation without a sync") {
+            let upto = core.assigned;
+            self.synced(core, upto);
+        }
         // Whatever stands in a segment that has a successor was durable: recovery relies on it.
         if core.durable < core.assigned {
             let segment = &core.active.segment;
@@ -181,6 +186,10 @@ impl<P: Publish> Shared<P> {
             let name = segment::file_name(header.first, header.generation);
             self.no_room(format!("making the segment {name}"), error)
         })?;
+        #[cfg(annals_canary)]
+        if annals_env::canary::is("a segment's name is not synced") {
+            return Ok(active(segment, reserved));
+        }
         // The name is there now, so there is no way back.
         segment::sync_folder(&*self.env.fs, &self.root)
             .map_err(|error| LogError::Failed(self.fail(format!("syncing {LOG_FOLDER}"), error)))?;
