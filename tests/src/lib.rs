@@ -21,7 +21,7 @@
 //! | [`meeting`] | where the threads of a race wait for each other |
 //! | [`budget`] | how much to try, from environment variables |
 //!
-//! A new verb of the engine joins the rig in three places: the model says what it means, [`check::answers`] compares it, and [`history::Action`] lets the sweeps crash in it.
+//! A new verb of the engine joins the rig in four places: the model says what it means, [`check::answers`] compares it, [`history::Action`] lets the sweeps crash in it, and the table of the [`simulation`] draws it.
 
 pub mod budget;
 pub mod check;

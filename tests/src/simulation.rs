@@ -209,6 +209,7 @@ impl Simulation {
         let Some(life) = &self.life else { return Ok(()) };
         let (visible, before) = (life.store.position(), life.visible);
         let durable = life.durability == Durability::Sync;
+        let sealed = life.store.counters().log.segments_sealed;
         if visible < before {
             return Err(format!("{visible} is visible, but {before} was before"));
         }
@@ -216,8 +217,11 @@ impl Simulation {
             return Err(format!("{visible} is visible, inside a commit or behind all"));
         }
         if let Some(life) = &mut self.life {
+            self.tally.sealed += sealed.saturating_sub(life.sealed);
+            life.sealed = sealed;
             life.visible = visible;
         }
+        self.tally.events_most = self.tally.events_most.max(visible.get());
         // What anybody can see has survived what the durability says.
         self.acknowledged(visible, durable)
     }

@@ -435,6 +435,20 @@ fn a_full_disk_takes_what_fits_and_more_when_there_is_room() {
 }
 
 #[test]
+fn ordered_failures_are_counted_and_can_be_taken_back() {
+    let fs = FaultyFs::default();
+    let file = durable_file(&fs, "a", 1);
+    fs.fail_next(OperationKind::Sync, ErrorKind::Other);
+    fs.fail_at(fs.operations() + 1, ErrorKind::Other);
+    assert_eq!(fs.failures_due(), 2);
+    file.write_at(b"b", 0).unwrap_err();
+    assert_eq!(fs.failures_due(), 1);
+    fs.forget_failures();
+    assert_eq!(fs.failures_due(), 0);
+    file.sync().unwrap();
+}
+
+#[test]
 fn an_ordered_failure_hits_only_its_operation() {
     let fs = FaultyFs::default();
     let file = durable_file(&fs, "file", 1);

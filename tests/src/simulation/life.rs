@@ -50,6 +50,8 @@ pub(super) struct Life {
     pub(super) durability: Durability,
     pub(super) epoch: Epoch,
     pub(super) visible: Position,
+    /// Segments that it has sealed.
+    pub(super) sealed: u64,
     pub(super) trouble: Trouble,
     /// The latest moment as of which it was looked at.
     pub(super) told: Timestamp,

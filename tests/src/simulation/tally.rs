@@ -21,6 +21,10 @@ pub struct Tally {
     pub full: u64,
     /// Openings that were examined.
     pub openings: u64,
+    /// Segments that were sealed.
+    pub sealed: u64,
+    /// Events in the largest store.
+    pub events_most: u64,
     /// Events that openings found taken away, as they may.
     pub lost: u64,
     /// A hash for each pair of a crash point and the disk that was found after it.
@@ -45,6 +49,8 @@ impl AddAssign for Tally {
         self.full += other.full;
         self.openings += other.openings;
         self.lost += other.lost;
+        self.sealed += other.sealed;
+        self.events_most = self.events_most.max(other.events_most);
         self.pairs.extend(other.pairs);
     }
 }
@@ -55,7 +61,8 @@ impl fmt::Display for Tally {
             f,
             "{} operations, {} crashes ({} power cuts, {} kills; {} in openings), \
              {} distinct pairs of crash point and disk, {} openings examined, {} faults, \
-             {} times a full disk, {} events taken away as they may be",
+             {} times a full disk, {} segments sealed, up to {} events, \
+             {} events taken away as they may be",
             self.operations,
             self.crashes(),
             self.power_cuts,
@@ -65,6 +72,8 @@ impl fmt::Display for Tally {
             self.openings,
             self.faults,
             self.full,
+            self.sealed,
+            self.events_most,
             self.lost,
         )
     }
