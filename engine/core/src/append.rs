@@ -200,6 +200,10 @@ impl Engine {
                 }
                 _ => {}
             }
+            #[cfg(annals_canary)]
+            if annals_env::canary::is("ids in flight are forgotten") {
+                continue;
+            }
             if let Some(position) = guard.publisher().find_id(id) {
                 return Ok(Decision::Wait(position));
             }
@@ -226,6 +230,10 @@ impl Engine {
                 in_flight.filter(|_| !annals_env::canary::is("versions in flight are forgotten"));
             let version = in_flight.map_or(seen, |head| head.0);
             if !expected.holds(version) {
+                #[cfg(annals_canary)]
+                if annals_env::canary::is("a conflict with what is in flight is told at once") {
+                    return Err(self.conflict(stream, *expected, version));
+                }
                 return match in_flight {
                     // Only what is in flight stands against it.
                     Some((_, position)) if expected.holds(seen) => Ok(Decision::Wait(position)),

@@ -146,6 +146,11 @@ fn write(segment: &Segment, contents: &Contents, summary: Summary) -> Result<Seg
     // The trailer's place is written as zeros first, so that the file has its length.
     footer.resize(footer.len() + TRAILER_BYTES, 0);
     segment.file.write_at(&footer, offsets_at).map_err(fail)?;
+    #[cfg(annals_canary)]
+    if annals_env::canary::is("a trailer is written before its footer is synced") {
+        let trailer = trailer.encode(segment.header.salt, trailer_at);
+        segment.file.write_at(&trailer, trailer_at).map_err(fail)?;
+    }
     segment.file.sync().map_err(fail)?;
     // In one sector, after the rest: who sees it sees a whole footer.
     let trailer = trailer.encode(segment.header.salt, trailer_at);

@@ -22,6 +22,13 @@ pub const CANARIES: &[&str] = &[
     "an unproven tail is not written again",
     "a failed sync is forgotten",
     "damage is cut off",
+    "a conflict with what is in flight is told at once",
+    "ids in flight are forgotten",
+    "a moment that was told is forgotten",
+    "a reader beside looks too far",
+    "an opening does not sync the folders",
+    "an opening does not sync the newest footer",
+    "a trailer is written before its footer is synced",
 ];
 
 /// Plants a fault for what this thread does from now on, or none.

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use annals::{Commit, Durability, Error, ErrorKind, Position, Receipt, Result};
+use annals::{Commit, Durability, Error, ErrorKind, Position, Receipt, Result, Timestamp};
 
 use super::Simulation;
 use super::draws::Draws;
@@ -83,6 +83,7 @@ impl Simulation {
             Err(error) => {
                 let kind = error.kind().clone();
                 if self.is_refused(refusals, &error, visible) {
+                    self.is_settled(&error)?;
                     return Ok(format!("is refused: {error}"));
                 }
                 self.excuse(&error).map_err(|wrong| format!("{wrong}; due: {refusals:?}"))?;
@@ -118,9 +119,9 @@ impl Simulation {
             check::equal("the stamp", wanted, receipt.recorded_at)?;
         } else {
             // Never backwards, and never ahead of every clock.
-            let told = self.life().told.as_micros().saturating_add(1);
-            let least = newest.unwrap_or(annals::Timestamp::MIN).max(self.world.now());
-            let most = self.latest.max(least).max(annals::Timestamp::from_micros(told));
+            let told = Timestamp::from_micros(self.life().told.as_micros().saturating_add(1));
+            let least = newest.unwrap_or(Timestamp::MIN).max(self.world.now()).max(told);
+            let most = self.latest.max(least);
             if !(least..=most).contains(&receipt.recorded_at) {
                 let stamp = receipt.recorded_at;
                 return Err(format!("the stamp {stamp} is not from {least} to {most}"));
@@ -139,6 +140,21 @@ impl Simulation {
         let version = |head| self.model.version(stream, head);
         let range = version(visible)..=version(Position::MAX);
         range.contains(actual) && !expected.holds(*actual) && !expected.holds(*range.end())
+    }
+
+    /// What a refusal names can be read: of what is in flight the outcome was waited for.
+    fn is_settled(&self, error: &Error) -> Check {
+        let visible = self.life().store.position();
+        let settled = match error.kind() {
+            ErrorKind::Conflict { stream, actual, .. } => {
+                *actual <= self.model.version(stream, visible)
+            }
+            ErrorKind::ConditionFailed { position } | ErrorKind::IdReused { position, .. } => {
+                *position <= visible
+            }
+            _ => true,
+        };
+        if settled { Ok(()) } else { Err(format!("{error}: but only {visible} is visible")) }
     }
 
     /// Somebody was told so.
