@@ -48,6 +48,7 @@ mod ending;
 mod life;
 mod operations;
 mod oracles;
+mod process;
 mod reading;
 pub mod runs;
 mod tally;
@@ -61,6 +62,7 @@ use annals_env::{Faults, FaultyFs};
 
 use self::dice::Dice;
 use self::life::{Kept, Life, Promised, Reader, Trouble};
+use self::process::Process;
 use self::trace::Trace;
 use crate::check::Check;
 use crate::model::Model;
@@ -110,7 +112,11 @@ pub struct Simulation {
     settings: Settings,
     dice: Dice,
     disk: FaultyFs,
+    /// Who writes.
+    process: Process,
     world: World,
+    /// Where others read.
+    beside: World,
     /// The opened store and what it has handed out.
     life: Option<Life>,
     readers: Vec<Reader>,
@@ -154,9 +160,12 @@ impl Simulation {
         let dice = Dice::new(seed);
         let faults = Faults { torn_sectors: dice.chance(70), ..Faults::default() };
         let disk = new_disk(faults);
+        let process = Process::new(disk.clone());
         Self {
             settings: settings.clone(),
-            world: World::new(disk.clone(), dice.seed()),
+            world: World::new(process.clone(), dice.seed()),
+            beside: World::new(disk.clone(), dice.seed()),
+            process,
             dice,
             disk,
             life: None,
@@ -177,7 +186,7 @@ impl Simulation {
         self.open()?;
         while self.tally.operations < OPERATIONS_MIN || self.tally.crashes() < CRASHES_MIN {
             self.step()?;
-            if self.disk.has_crashed() {
+            if self.has_ended() {
                 self.crashed()?;
                 self.open()?;
             }
@@ -240,6 +249,11 @@ impl Simulation {
         }
     }
 
+    /// Whether the machine or the writing process is at its end.
+    fn has_ended(&self) -> bool {
+        self.disk.has_crashed() || self.process.is_dead()
+    }
+
     /// Whether an ordered failure of the disk has struck in this step.
     fn struck(&self) -> bool {
         self.disk.failures_due() < self.due
@@ -248,7 +262,7 @@ impl Simulation {
     /// Whether what the disk did explains the error.
     fn is_excused(&self, error: &Error) -> bool {
         let trouble = self.life.as_ref().map_or(Trouble::None, |life| life.trouble);
-        self.disk.has_crashed()
+        self.has_ended()
             || match error.kind() {
                 ErrorKind::Io => self.struck(),
                 ErrorKind::DiskFull => self.full,
@@ -273,7 +287,7 @@ impl Simulation {
     fn excuse_reading(&self, checked: Check) -> Check<&'static str> {
         match checked {
             Ok(()) => Ok("as it should be"),
-            Err(_) if self.disk.has_crashed() => Ok("crashed"),
+            Err(_) if self.has_ended() => Ok("crashed"),
             Err(error) if self.struck() && error.contains("injected") => Ok("a failed read"),
             Err(error) => Err(error),
         }

@@ -63,6 +63,9 @@ pub(crate) fn open(
     let head = settled.last().position;
     let last = settled.last();
     let believed = saved.is_of(last, |covers| reader.knows(covers.epoch, covers.place));
+    #[cfg(annals_canary)]
+    let believed =
+        believed || annals_env::canary::is("a saved index is believed whatever it is of");
     let index = if believed && !rebuild { saved.into_index() } else { saved.emptied()? };
     let indexed = index.covers();
     let catch_up = CatchUp { reader: &reader, index: &*index, durable: Some(last) };

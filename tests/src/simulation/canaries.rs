@@ -25,9 +25,11 @@ pub const CANARIES: &[&str] = &[
     "a conflict with what is in flight is told at once",
     "ids in flight are forgotten",
     "a moment that was told is forgotten",
-    "a reader beside looks too far",
+    "a reader beside takes what is visible for durable",
     "an opening does not sync the folders",
     "an opening does not sync the newest footer",
+    "a failed read ends the log",
+    "a saved index is believed whatever it is of",
     "a trailer is written before its footer is synced",
 ];
 

@@ -4,9 +4,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use annals::{Position, ReadOnlyStore, Timestamp};
-use annals_env::{FaultyFs, Fs, SeededChoices};
+use annals_env::{Fs, LastChoices, SeededChoices};
 
 use super::Simulation;
+use super::life::Promised;
+use super::process::Process;
 use crate::check::{self, Check};
 use crate::images;
 use crate::model::Model;
@@ -15,6 +17,8 @@ use crate::world::{STORE, World, new_disk};
 /// Of so many crashes one ends the store for good: another begins on an empty disk, so that
 /// creation is crashed in too, and stores stay small.
 const NEW_STORE_PERCENT: u64 = 6;
+/// Of so many of a hundred crashes one is of the disk itself: an earlier copy is put back.
+const RESTORE_PERCENT: u64 = 5;
 /// Images of the index that are kept.
 const IMAGES_MAX: usize = 4;
 
@@ -22,6 +26,11 @@ impl Simulation {
     /// The disk crashes at one of its next operations.
     pub(super) fn crash_soon(&mut self) -> Check<String> {
         let within = *self.dice.pick(&[2, 6, 20, 60]);
+        if self.dice.chance(30) {
+            let operations = self.dice.below(within);
+            self.process.die_behind(operations);
+            return Ok(format!("the process dies behind {operations} operations"));
+        }
         let number = self.disk.operations() + 1 + self.dice.below(within);
         self.disk.crash_at(number);
         Ok(format!("at operation {number}"))
@@ -44,9 +53,19 @@ impl Simulation {
                 }
             }
         }
-        self.readers.clear();
         self.promised.clean = false;
         let before = self.disk.fingerprint();
+        if !self.disk.has_crashed() {
+            // Who reads beside lives on, and so does what the machine has in memory.
+            self.tally.kills += 1;
+            self.tally.beside += u64::from(!self.readers.is_empty());
+            self.count_pair((self.disk.operations(), before));
+            self.note(format!("--- the process is dead, {before:016x}"));
+            self.calm();
+            self.restart();
+            return self.prepare(false);
+        }
+        self.readers.clear();
         let place = self.disk.crashed_in();
         let cut = self.dice.chance(65);
         let mut choices = SeededChoices::new(self.dice.seed());
@@ -59,27 +78,55 @@ impl Simulation {
             self.disk.kill(&mut choices)
         };
         let found = image.fingerprint();
-        let mut hasher = DefaultHasher::new();
-        (self.disk.operations(), place.is_some(), before, cut, found).hash(&mut hasher);
-        self.tally.pairs.insert(hasher.finish());
+        self.count_pair((self.disk.operations(), place.is_some(), before, cut, found));
         let place = place.map_or("between operations".to_owned(), |place| place.to_string());
         let what = if cut { "power cut" } else { "kill" };
         self.disk = image;
         self.note(format!("--- {what} {place}, {before:016x} to {found:016x}"));
-        self.full = false;
-        self.disk.set_capacity(None);
+        self.calm();
         self.disk.lying_sync(false);
         if self.dice.chance(NEW_STORE_PERCENT) {
             self.begin_anew();
+        } else if self.dice.chance(RESTORE_PERCENT) {
+            self.restore();
         }
         self.restart();
+        self.prepare(cut)
+    }
+
+    fn count_pair(&mut self, pair: impl Hash) {
+        let mut hasher = DefaultHasher::new();
+        pair.hash(&mut hasher);
+        self.tally.pairs.insert(hasher.finish());
+    }
+
+    /// What may come before the next opening.
+    fn prepare(&mut self, settled: bool) -> Check {
         if self.dice.chance(35) {
             self.find_other_index();
         }
-        if self.dice.chance(30) {
-            self.look_read_only(cut)?;
+        if self.dice.chance(30) && !self.has_ended() {
+            self.look_read_only(settled)?;
         }
         Ok(())
+    }
+
+    /// A copy of the whole disk, to be put back later.
+    pub(super) fn keep_copy(&mut self) {
+        self.kept.copy = Some((self.disk.power_cut(&mut LastChoices), self.model.clone()));
+        self.note("--- the disk is copied".to_owned());
+    }
+
+    /// The copy takes the disk's place: what came later never was.
+    fn restore(&mut self) {
+        let Some((disk, model)) = &self.kept.copy else { return };
+        self.disk = images::copy(disk);
+        self.model = model.clone();
+        let head = self.model.head();
+        self.promised = Promised { acknowledged: head, durable: head, ..Promised::default() };
+        self.promised.opened = true;
+        self.tally.restored += 1;
+        self.note(format!("--- the copy is put back, at {head}"));
     }
 
     /// Another store on an empty disk.
@@ -97,7 +144,9 @@ impl Simulation {
         let back = if self.dice.chance(15) { 3_600_000_000 } else { 0 };
         let now = Timestamp::from_micros(self.world.now().as_micros() + by - back);
         self.latest = self.latest.max(now);
-        self.world = World::at(self.disk.clone(), self.dice.seed(), now);
+        self.process = Process::new(self.disk.clone());
+        self.world = World::at(self.process.clone(), self.dice.seed(), now);
+        self.beside = World::at(self.disk.clone(), self.dice.seed(), now);
         self.due = 0;
     }
 
@@ -214,11 +263,6 @@ impl Simulation {
         self.disk.set_capacity(None);
         self.full = false;
         self.due = 0;
-    }
-
-    /// The disk, for who looks at it from outside.
-    pub(super) fn disk(&self) -> &FaultyFs {
-        &self.disk
     }
 }
 

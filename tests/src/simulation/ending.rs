@@ -1,6 +1,6 @@
 //! How lives of the store begin and end without a crash.
 
-use annals::{Durability, Options, Position, Store, Timestamp};
+use annals::{Durability, ErrorKind, Options, Position, Store, Timestamp};
 
 use super::Simulation;
 use super::life::{Life, Trouble};
@@ -12,6 +12,8 @@ const SEGMENT_BYTES: [u64; 6] = {
     const LEAST: u64 = Options::SEGMENT_BYTES_MIN;
     [LEAST, LEAST, LEAST, LEAST, 40_000, 1 << 20]
 };
+/// In so many of a hundred openings reads fail now and then.
+const ROUGH_PERCENT: u64 = 8;
 /// In so many of a hundred openings comes a crash.
 const CRASH_PERCENT: u64 = 20;
 
@@ -23,19 +25,26 @@ impl Simulation {
                 if self.dice.chance(55) { Durability::Sync } else { Durability::Buffered };
             let segment_bytes = *self.dice.pick(&SEGMENT_BYTES);
             if self.dice.chance(CRASH_PERCENT) {
-                let number = self.disk.operations() + 1 + self.dice.below(24);
-                self.disk.crash_at(number);
+                let number = self.dice.below(24);
+                if self.dice.chance(25) {
+                    self.process.die_behind(number);
+                } else {
+                    self.disk.crash_at(self.disk.operations() + 1 + number);
+                }
             }
+            let rough = self.dice.chance(ROUGH_PERCENT);
+            self.make_rough(rough);
             self.due = self.disk.failures_due();
             let options = self.world.options().segment_bytes(segment_bytes).durability(durability);
             let opened = options.open(crate::world::STORE);
+            self.make_rough(false);
             let told = match &opened {
                 Ok(store) => format!("{durability:?}, {segment_bytes} B, at {}", store.position()),
                 Err(error) => format!("{error} ({:?})", error.kind()),
             };
             self.note(format!("--- open: {told}"));
             match opened {
-                Ok(store) if self.disk.has_crashed() => {
+                Ok(store) if self.has_ended() => {
                     // It answered: what it shows is durable.
                     let head = store.position();
                     self.may_end_at(head)?;
@@ -43,7 +52,8 @@ impl Simulation {
                     self.acknowledged(head, true)?;
                 }
                 Ok(store) => return self.opened(store, durability),
-                Err(_) if self.disk.has_crashed() => {}
+                Err(_) if self.has_ended() => {}
+                Err(error) if rough && *error.kind() == ErrorKind::Io => continue,
                 Err(_) if self.full || self.struck() => {
                     self.calm();
                     continue;
@@ -53,6 +63,15 @@ impl Simulation {
             self.tally.in_openings += 1;
             self.crashed()?;
         }
+    }
+
+    /// Reads fail now and then.
+    fn make_rough(&self, rough: bool) {
+        let seed = self.dice.seed();
+        self.disk.set_faults(|faults| {
+            faults.seed = seed;
+            faults.read_error = if rough { 0.03 } else { 0.0 };
+        });
     }
 
     /// Examines the opened store, and takes it.
@@ -143,7 +162,7 @@ impl Simulation {
             drop(store);
             "dropped".to_owned()
         };
-        let well = trouble == Trouble::None && !self.struck() && !self.disk.has_crashed();
+        let well = trouble == Trouble::None && !self.struck() && !self.has_ended();
         self.promised.clean = well;
         if well {
             // A drop closes too; nobody was told, but nothing speaks against it.
@@ -162,7 +181,7 @@ impl Simulation {
             check::read(view, &self.model, &annals::Read::all(), *head)?;
         }
         drop((views, followers));
-        if self.disk.has_crashed() {
+        if self.has_ended() {
             return Ok(told);
         }
         if self.full && self.dice.chance(70) {
@@ -171,11 +190,14 @@ impl Simulation {
         if well && !self.full && self.dice.chance(15) {
             self.rot()?;
         }
+        if well && self.dice.chance(15) {
+            self.keep_copy();
+        }
         self.restart();
         if self.dice.chance(20) && !self.full {
             self.find_other_index();
         }
-        if self.disk.has_crashed() {
+        if self.has_ended() {
             return Ok(told);
         }
         if self.dice.chance(20) && self.disk.failures_due() == 0 {
@@ -189,7 +211,7 @@ impl Simulation {
     pub(super) fn finish(&mut self) -> Check {
         self.calm();
         self.end(true)?;
-        if self.disk().has_crashed() {
+        if self.has_ended() {
             self.crashed()?;
             self.open()?;
         }

@@ -4,6 +4,9 @@ use annals::{
     Checkpoint, Commit, Durability, Epoch, Follower, Position, Query, ReadOnlyStore, Receipt,
     Store, Submitted, Timestamp, View,
 };
+use annals_env::FaultyFs;
+
+use crate::model::Model;
 
 /// What was promised.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,6 +32,8 @@ pub(super) struct Kept {
     pub(super) checkpoints: Vec<Checkpoint>,
     /// Some images of the index that were saved.
     pub(super) images: Vec<Vec<u8>>,
+    /// The disk as it was once, and what was on it.
+    pub(super) copy: Option<(FaultyFs, Model)>,
     /// Commits that a crash took, or that nobody knows the outcome of.
     pub(super) lost: Vec<Commit<'static>>,
 }

@@ -107,10 +107,7 @@ impl Simulation {
             Ok(report) => {
                 check::equal("the damage", Vec::new(), report.damage)?;
                 check::equal("the events", report.head.get(), report.events)?;
-                if self.life().trouble == Trouble::None
-                    && !self.struck()
-                    && !self.disk.has_crashed()
-                {
+                if self.life().trouble == Trouble::None && !self.struck() && !self.has_ended() {
                     check::equal("the head", self.model.head(), report.head)?;
                 }
                 Ok(format!("{} events", report.events))

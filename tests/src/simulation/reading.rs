@@ -228,7 +228,7 @@ impl Simulation {
 
     /// Opens the store read-only beside the writer.
     pub(super) fn open_beside(&mut self) -> Check<String> {
-        let store = match self.world.open_read_only() {
+        let store = match self.beside.open_read_only() {
             Ok(store) => store,
             Err(error) => return self.excuse(&error).map(|()| format!("fails: {error}")),
         };

@@ -15,6 +15,10 @@ pub struct Tally {
     pub kills: u64,
     /// Of the crashes, those that came during an opening.
     pub in_openings: u64,
+    /// Of the kills, those that readers beside lived through.
+    pub beside: u64,
+    /// Times that an earlier copy of the whole disk was put back.
+    pub restored: u64,
     /// Ordered failures that struck: of reads, writes and syncs.
     pub faults: u64,
     /// Times that the disk had no room left.
@@ -45,6 +49,8 @@ impl AddAssign for Tally {
         self.power_cuts += other.power_cuts;
         self.kills += other.kills;
         self.in_openings += other.in_openings;
+        self.beside += other.beside;
+        self.restored += other.restored;
         self.faults += other.faults;
         self.full += other.full;
         self.openings += other.openings;
@@ -59,18 +65,20 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} operations, {} crashes ({} power cuts, {} kills; {} in openings), \
+            "{} operations, {} crashes ({} power cuts, {} kills, {} of them beside readers; {} in openings), \
              {} distinct pairs of crash point and disk, {} openings examined, {} faults, \
-             {} times a full disk, {} segments sealed, up to {} events, \
+             {} copies put back, {} times a full disk, {} segments sealed, up to {} events, \
              {} events taken away as they may be",
             self.operations,
             self.crashes(),
             self.power_cuts,
             self.kills,
+            self.beside,
             self.in_openings,
             self.pairs.len(),
             self.openings,
             self.faults,
+            self.restored,
             self.full,
             self.sealed,
             self.events_most,
