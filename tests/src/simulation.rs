@@ -3,10 +3,18 @@
 //!
 //! A seed is a life of at least [`OPERATIONS_MIN`] operations and [`CRASHES_MIN`] crashes. An
 //! operation is drawn from a table, done to the store, and its answer compared with the reference
-//! [`Model`]. A crash comes at any operation of the disk, in openings too; then the disk is one that
-//! a power cut or the death of the process can leave, the index may be an earlier one that was saved,
-//! and the store is opened again and examined by all oracles. Everything runs on one thread and draws
-//! from the seed alone, so that a seed does the same each time.
+//! [`Model`]. A crash comes at any operation of the disk, in openings too, and is one of these:
+//!
+//! | crash | what is found after it |
+//! | --- | --- |
+//! | power cut | any disk that the lost, kept and torn sectors, lengths and names can make |
+//! | kill | everything that was written; of the write under way a part |
+//! | death of the process alone | everything that was written; readers beside live on |
+//! | loss of the disk, now and then | a copy of all of it that was made before |
+//!
+//! The saved index may then be an earlier one, or none. The store is opened again and examined by all
+//! oracles. Reads, writes and syncs fail now and then, and the disk is full for a while. Everything
+//! runs on one thread and draws from the seed alone, so that a seed does the same each time.
 //!
 //! # What is known
 //!
@@ -45,12 +53,14 @@ mod dice;
 mod disks;
 mod draws;
 mod ending;
+mod following;
 mod life;
 mod operations;
 mod oracles;
 mod process;
 mod reading;
 pub mod runs;
+mod submitting;
 mod tally;
 mod trace;
 mod writing;

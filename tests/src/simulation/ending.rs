@@ -13,7 +13,7 @@ const SEGMENT_BYTES: [u64; 6] = {
     [LEAST, LEAST, LEAST, LEAST, 40_000, 1 << 20]
 };
 /// In so many of a hundred openings reads fail now and then.
-const ROUGH_PERCENT: u64 = 8;
+const ROUGH_PERCENT: u64 = 12;
 /// In so many of a hundred openings comes a crash.
 const CRASH_PERCENT: u64 = 20;
 
@@ -54,7 +54,7 @@ impl Simulation {
                 Ok(store) => return self.opened(store, durability),
                 Err(_) if self.has_ended() => {}
                 Err(error) if rough && *error.kind() == ErrorKind::Io => continue,
-                Err(_) if self.full || self.struck() => {
+                Err(error) if (self.full || self.struck()) && error.damage().is_none() => {
                     self.calm();
                     continue;
                 }
@@ -70,7 +70,7 @@ impl Simulation {
         let seed = self.dice.seed();
         self.disk.set_faults(|faults| {
             faults.seed = seed;
-            faults.read_error = if rough { 0.03 } else { 0.0 };
+            faults.read_error = if rough { 0.05 } else { 0.0 };
         });
     }
 

@@ -26,7 +26,7 @@ const OPERATIONS: &[(&str, u64, Act)] = &[
     ("as of", 3, Simulation::as_of),
     ("follow", 3, Simulation::follow),
     ("followed", 8, Simulation::followed),
-    ("open beside", 2, Simulation::open_beside),
+    ("open beside", 3, Simulation::open_beside),
     ("refresh", 4, Simulation::refresh),
     ("verify", 1, Simulation::verify),
     ("step", 12, Simulation::background_step),
@@ -36,7 +36,8 @@ const OPERATIONS: &[(&str, u64, Act)] = &[
     ("clock set", 2, Simulation::clock_set),
     ("close", 2, Simulation::close),
     ("drop", 2, Simulation::drop_store),
-    ("crash soon", 8, Simulation::crash_soon),
+    ("crash in steps", 3, Simulation::crash_in_steps),
+    ("crash soon", 6, Simulation::crash_soon),
     ("crash", 2, Simulation::crash_now),
     ("a failure", 3, Simulation::fail),
     ("little room", 2, Simulation::little_room),
@@ -68,6 +69,19 @@ impl Simulation {
 
     fn background_steps(&mut self) -> Check<String> {
         Ok(format!("{}", self.world.scheduler.run_until_idle()))
+    }
+
+    /// What runs in the background is a small part of all operations of the disk, and a large one of
+    /// those that need care.
+    fn crash_in_steps(&mut self) -> Check<String> {
+        let within = self.dice.below(16);
+        if self.dice.chance(40) {
+            self.process.die_behind(within);
+        } else {
+            self.disk.crash_at(self.disk.operations() + 1 + within);
+        }
+        let told = self.background_steps()?;
+        Ok(format!("at operation {within} of {told} steps"))
     }
 
     fn save_index(&mut self) -> Check<String> {

@@ -1,13 +1,10 @@
-//! Operations that read: the store, views of it, followers, and readers beside it.
+//! Operations that read: the store, views of it, and readers beside it.
 
-use std::time::Duration;
-
-use annals::{Durability, EventReader, Followed, Position, Query, Read};
+use annals::{EventReader, Position, Read, Timestamp};
 
 use super::Simulation;
-use super::life::{Following, KEPT_MAX, OPEN_MAX, Reader, Trouble};
+use super::life::{KEPT_MAX, OPEN_MAX, Reader, Trouble};
 use crate::check::{self, Check};
-use crate::model::Model;
 
 impl Simulation {
     /// The stamps of all events are known: none has an unknown outcome.
@@ -73,7 +70,11 @@ impl Simulation {
         if self.dice.chance(50) || !self.knows_stamps() {
             return self.as_of_position();
         }
-        let moment = self.draws().moment();
+        let moment = if self.dice.chance(50) {
+            Timestamp::from_micros(self.world.now().as_micros() - 1)
+        } else {
+            self.draws().moment()
+        };
         let now = self.world.now();
         let answer = self.life().store.as_of(moment);
         if moment < now {
@@ -106,123 +107,6 @@ impl Simulation {
                 Ok("refused".to_owned())
             }
             Err(error) => self.excuse(&error).map(|()| format!("fails: {error}")),
-        }
-    }
-
-    /// Begins to follow the store, or a reader beside it.
-    pub(super) fn follow(&mut self) -> Check<String> {
-        let beside = (self.dice.chance(35) && !self.readers.is_empty())
-            .then(|| self.dice.index(self.readers.len()));
-        let mut follow = match beside {
-            Some(reader) => self.readers[reader].store.follow(),
-            None => self.life().store.follow(),
-        };
-        let query = if self.dice.chance(40) { self.draws().query() } else { Query::all() };
-        follow = follow.matching(query.clone());
-        let mut at = Position::START;
-        let mut lost = false;
-        if self.dice.chance(50) && !self.kept.checkpoints.is_empty() && beside.is_none() {
-            let checkpoint = *self.dice.pick(&self.kept.checkpoints);
-            follow = follow.resume(checkpoint);
-            at = checkpoint.position;
-            lost = self.model.read(&Read::all().resume(checkpoint), Position::MAX).is_err();
-        }
-        let visible = self.dice.chance(30);
-        if visible {
-            follow = follow.visible();
-        }
-        let follower = match follow.start() {
-            Ok(_) if lost => return Err(format!("{at} was lost, and can be followed")),
-            Ok(follower) => follower,
-            Err(error) if lost && matches!(error.kind(), annals::ErrorKind::HistoryLost { .. }) => {
-                return Ok(format!("{at} was lost"));
-            }
-            Err(error) => return self.excuse(&error).map(|()| "fails".to_owned()),
-        };
-        let following = Following { follower, at, query, visible };
-        let followers = match beside {
-            Some(reader) => &mut self.readers[reader].followers,
-            None => &mut self.life_mut().followers,
-        };
-        followers.push(following);
-        if followers.len() > OPEN_MAX {
-            followers.remove(0);
-        }
-        Ok(format!("from {at}, visible {visible}, beside {beside:?}"))
-    }
-
-    /// Takes the next events of a follower.
-    pub(super) fn followed(&mut self) -> Check<String> {
-        let beside = (self.dice.chance(35) && !self.readers.is_empty())
-            .then(|| self.dice.index(self.readers.len()));
-        let followers = match beside {
-            Some(reader) => &mut self.readers[reader].followers,
-            None => &mut self.life_mut().followers,
-        };
-        if followers.is_empty() {
-            return self.follow();
-        }
-        let count = followers.len();
-        let index = self.dice.index(count);
-        let followers = match beside {
-            Some(reader) => &mut self.readers[reader].followers,
-            None => &mut self.life_mut().followers,
-        };
-        // Held here meanwhile; one that fails is not followed any more.
-        let mut following = followers.remove(index);
-        let most = self.dice.between(1, 30);
-        let mut given = 0;
-        while given < most {
-            match following.follower.next_within(Duration::ZERO) {
-                Ok(Followed::Event(event)) => {
-                    let due = next_due(&self.model, &following, Position::MAX);
-                    let due = due.ok_or_else(|| format!("{} was not due", event.position()))?;
-                    check::event(due, &event)?;
-                    following.at = event.position();
-                    given += 1;
-                    if !following.visible {
-                        self.acknowledged(event.position(), true)?;
-                    }
-                }
-                Ok(Followed::Nothing) => {
-                    self.nothing_due(&following, beside.is_some())?;
-                    break;
-                }
-                Ok(Followed::Ended) => return Err("a follower ended".to_owned()),
-                Err(error) => return self.excuse(&error).map(|()| format!("fails: {error}")),
-            }
-        }
-        let checkpoint = following.follower.checkpoint();
-        let at = following.at;
-        if following.visible {
-            check::equal("its checkpoint", annals::Checkpoint::START, checkpoint)?;
-        } else {
-            let reached = following.follower.reached();
-            check::equal("the checkpoint's position", reached, checkpoint.position)?;
-            if let Some(event) = self.model.event(reached) {
-                check::equal("the checkpoint's epoch", event.epoch, Some(checkpoint.epoch))?;
-                self.keep_checkpoint(checkpoint);
-            }
-        }
-        let followers = match beside {
-            Some(reader) => &mut self.readers[reader].followers,
-            None => &mut self.life_mut().followers,
-        };
-        followers.push(following);
-        Ok(format!("{given} up to {at}, beside {beside:?}"))
-    }
-
-    /// A follower that gives nothing has given all that it must.
-    fn nothing_due(&self, following: &Following, beside: bool) -> Check {
-        let life = self.life();
-        let all = following.visible || life.durability == Durability::Sync;
-        let head = if all { life.store.position() } else { self.promised.durable };
-        if beside && life.trouble > Trouble::None {
-            return Ok(());
-        }
-        match next_due(&self.model, following, head) {
-            Some(due) => Err(format!("{} was due, and nothing came", due.position)),
-            None => Ok(()),
         }
     }
 
@@ -286,16 +170,6 @@ impl Simulation {
         }
         Ok(())
     }
-}
-
-/// The event that a follower must give next, if that is up to `head`.
-fn next_due<'m>(
-    model: &'m Model,
-    following: &Following,
-    head: Position,
-) -> Option<&'m crate::model::Recorded> {
-    let behind = model.events(head).iter().filter(|event| event.position > following.at);
-    behind.into_iter().find(|event| following.query.matches(*event))
 }
 
 fn in_short(read: &Read) -> String {

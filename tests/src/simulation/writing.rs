@@ -1,13 +1,10 @@
 //! Operations that append, and those that make durable.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
-
 use annals::{Commit, Durability, Error, ErrorKind, Position, Receipt, Result, Timestamp};
 
 use super::Simulation;
 use super::draws::Draws;
-use super::life::{KEPT_MAX, Life, Trouble, Waiting};
+use super::life::{KEPT_MAX, Life, Trouble};
 use crate::check::{self, Check};
 use crate::workload::random::Twist;
 
@@ -24,7 +21,7 @@ impl Simulation {
         Draws { dice: &self.dice, model: &self.model, now: self.world.now() }
     }
 
-    fn draw_commit(&mut self) -> Commit<'static> {
+    pub(super) fn draw_commit(&mut self) -> Commit<'static> {
         let mut events = self.events;
         let commit = self.draws().commit(&mut events);
         self.events = events;
@@ -55,7 +52,7 @@ impl Simulation {
     }
 
     /// What is visible, and what speaks against the commit.
-    fn before(&self, commit: &Commit<'static>) -> (Position, Vec<ErrorKind>) {
+    pub(super) fn before(&self, commit: &Commit<'static>) -> (Position, Vec<ErrorKind>) {
         let refusals = self.model.refusals(commit, self.world.now());
         (self.life().store.position(), refusals)
     }
@@ -70,7 +67,7 @@ impl Simulation {
 
     /// Takes the answer to a commit into the model. It is the right one where the commit is taken
     /// and nothing speaks against it, or refused for what does.
-    fn answered(
+    pub(super) fn answered(
         &mut self,
         commit: &Commit<'static>,
         visible: Position,
@@ -158,95 +155,16 @@ impl Simulation {
     }
 
     /// Somebody was told so.
-    fn not_written_behind(&mut self, position: Position) {
+    pub(super) fn not_written_behind(&mut self, position: Position) {
         let most = self.promised.most.unwrap_or(position);
         self.promised.most = Some(most.min(position));
     }
 
-    fn failed(&mut self, kind: &ErrorKind) {
+    pub(super) fn failed(&mut self, kind: &ErrorKind) {
         if matches!(kind, ErrorKind::Failed | ErrorKind::OutcomeUnknown)
             && let Some(life) = &mut self.life
         {
             life.trouble = Trouble::Failed;
-        }
-    }
-
-    /// Appends without waiting.
-    pub(super) fn submit(&mut self) -> Check<String> {
-        let mut told = String::new();
-        for _ in 0..self.dice.between(1, 4) {
-            let commit = self.draw_commit();
-            let (visible, refusals) = self.before(&commit);
-            let answer = self.life().store.submit(&commit);
-            let receipt = answer.as_ref().map(|one| one.receipt().clone());
-            let line = self.answered(&commit, visible, &refusals, receipt.map_err(Error::clone))?;
-            told.push_str(&format!("{} {line}; ", of(&commit)));
-            if let Ok(submitted) = answer {
-                let receipt = submitted.receipt().clone();
-                let durable = commit.is_durable();
-                self.life_mut().submitted.push(Waiting { submitted, receipt, durable });
-            }
-        }
-        if self.life().submitted.len() > KEPT_MAX {
-            self.life_mut().submitted.remove(0);
-        }
-        Ok(told)
-    }
-
-    /// Asks what became of a submitted commit, or forgets it.
-    pub(super) fn submitted(&mut self) -> Check<String> {
-        let count = self.life().submitted.len();
-        if count == 0 {
-            return Ok("none".to_owned());
-        }
-        let index = self.dice.index(count);
-        let mut waiting = self.life_mut().submitted.remove(index);
-        let position = waiting.receipt.position;
-        match self.dice.below(5) {
-            0 => Ok(format!("{position} is dropped")),
-            1 | 2 => {
-                let mut task = Context::from_waker(Waker::noop());
-                match Pin::new(&mut waiting.submitted).poll(&mut task) {
-                    Poll::Pending => {
-                        self.life_mut().submitted.push(waiting);
-                        Ok(format!("{position} is on its way"))
-                    }
-                    Poll::Ready(answer) => {
-                        self.came_through(&waiting.receipt, waiting.durable, answer)
-                    }
-                }
-            }
-            _ => {
-                let answer = waiting.submitted.wait();
-                self.came_through(&waiting.receipt, waiting.durable, answer)
-            }
-        }
-    }
-
-    /// What a submitted commit was told in the end.
-    pub(super) fn came_through(
-        &mut self,
-        promised: &Receipt,
-        durable: bool,
-        answer: Result<Receipt>,
-    ) -> Check<String> {
-        match answer {
-            Ok(receipt) => {
-                check::equal("the receipt in the end", promised, &receipt)?;
-                let sync =
-                    self.life.as_ref().is_some_and(|life| life.durability == Durability::Sync);
-                self.acknowledged(receipt.position, durable || sync)?;
-                self.keep_checkpoint(receipt.checkpoint());
-                Ok(format!("{} came through", receipt.position))
-            }
-            Err(error) => {
-                self.excuse(&error)?;
-                self.failed(error.kind());
-                if *error.kind() == ErrorKind::Failed && !promised.repeated {
-                    self.not_written_behind(promised.first_position.minus(1));
-                }
-                Ok(format!("{} failed: {:?}", promised.position, error.kind()))
-            }
         }
     }
 
@@ -336,7 +254,7 @@ impl Simulation {
 }
 
 /// A commit in short.
-fn of(commit: &Commit<'_>) -> String {
+pub(super) fn of(commit: &Commit<'_>) -> String {
     let mut text = String::new();
     for part in commit.parts() {
         let bytes: usize = part.events.iter().map(|event| event.data.len()).sum();
