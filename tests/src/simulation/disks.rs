@@ -7,7 +7,7 @@ use annals::{Position, ReadOnlyStore, Timestamp};
 use annals_env::{Fs, LastChoices, SeededChoices};
 
 use super::Simulation;
-use super::life::Promised;
+use super::life::{OPEN_MAX, Promised, Reader};
 use super::process::Process;
 use crate::check::{self, Check};
 use crate::images;
@@ -184,12 +184,16 @@ impl Simulation {
     /// Nobody writes; who reads sees what the next writer will, and changes nothing.
     pub(super) fn look_read_only(&mut self, settled: bool) -> Check {
         let before = self.disk.fingerprint();
-        let looked = self.world.open_read_only();
+        let looked = self.beside.open_read_only();
         let told = match looked {
             Ok(store) => {
                 let head = self.look(&store).map_err(|error| format!("read-only: {error}"))?;
                 // What a reader saw is there when the next one looks.
                 self.acknowledged(head, settled)?;
+                // Reads on when somebody writes again.
+                if self.readers.len() < OPEN_MAX && self.dice.chance(50) {
+                    self.readers.push(Reader { store, seen: head, followers: Vec::new() });
+                }
                 format!("up to {head}")
             }
             Err(error) if self.promised.opened => return Err(format!("read-only: {error}")),
