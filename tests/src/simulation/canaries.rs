@@ -26,6 +26,7 @@ pub const CANARIES: &[&str] = &[
     "ids in flight are forgotten",
     "a moment that was told is forgotten",
     "a reader beside takes what is visible for durable",
+    "a reader takes another history for its own",
     "an opening does not sync the folders",
     "an opening does not sync the newest footer",
     "a failed read ends the log",

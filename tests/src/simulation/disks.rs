@@ -7,7 +7,7 @@ use annals::{Position, ReadOnlyStore, Timestamp};
 use annals_env::{Fs, LastChoices, SeededChoices};
 
 use super::Simulation;
-use super::life::{OPEN_MAX, Promised, Reader};
+use super::life::{OPEN_MAX, Promised, Reader, Replaced};
 use super::process::Process;
 use crate::check::{self, Check};
 use crate::images;
@@ -122,6 +122,38 @@ impl Simulation {
         let Some((disk, model)) = &self.kept.copy else { return };
         self.disk = images::copy(disk);
         self.model = model.clone();
+        self.restored();
+    }
+
+    /// The same under the eyes of readers: other files take the place of those that they have open.
+    pub(super) fn restore_in_place(&mut self) {
+        let Some((copy, model)) = &self.kept.copy else { return };
+        let replace = || -> std::io::Result<()> {
+            for path in self.disk.files() {
+                self.disk.remove(&path)?;
+                self.disk.sync_dir(path.parent().unwrap_or(&path))?;
+            }
+            for path in copy.files() {
+                self.disk.write_file(&path, &copy.read_file(&path)?)?;
+            }
+            Ok(())
+        };
+        if replace().is_err() {
+            // The disk crashed meanwhile: what is half put back is of no use.
+            self.readers.clear();
+            return self.restore();
+        }
+        for reader in &mut self.readers {
+            let at = reader.store.position();
+            let same = self.model.checkpoint(at) == model.checkpoint(at);
+            let lost = reader.replaced == Replaced::AndLost || !same;
+            reader.replaced = if lost { Replaced::AndLost } else { Replaced::Yes };
+        }
+        self.model = model.clone();
+        self.restored();
+    }
+
+    fn restored(&mut self) {
         let head = self.model.head();
         self.promised = Promised { acknowledged: head, durable: head, ..Promised::default() };
         self.promised.opened = true;
@@ -192,7 +224,12 @@ impl Simulation {
                 self.acknowledged(head, settled)?;
                 // Reads on when somebody writes again.
                 if self.readers.len() < OPEN_MAX && self.dice.chance(50) {
-                    self.readers.push(Reader { store, seen: head, followers: Vec::new() });
+                    self.readers.push(Reader {
+                        store,
+                        seen: head,
+                        replaced: Replaced::No,
+                        followers: Vec::new(),
+                    });
                 }
                 format!("up to {head}")
             }

@@ -12,6 +12,8 @@ const SEGMENT_BYTES: [u64; 6] = {
     const LEAST: u64 = Options::SEGMENT_BYTES_MIN;
     [LEAST, LEAST, LEAST, LEAST, 40_000, 1 << 20]
 };
+/// In so many of a hundred good ends an earlier copy is put back.
+const RESTORE_PERCENT: u64 = 10;
 /// In so many of a hundred openings reads fail now and then.
 const ROUGH_PERCENT: u64 = 12;
 /// In so many of a hundred openings comes a crash.
@@ -192,6 +194,8 @@ impl Simulation {
         }
         if well && self.dice.chance(15) {
             self.keep_copy();
+        } else if well && !self.full && self.dice.chance(RESTORE_PERCENT) {
+            self.restore_in_place();
         }
         self.restart();
         if self.dice.chance(20) && !self.full {

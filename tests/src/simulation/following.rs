@@ -50,8 +50,9 @@ impl Simulation {
 
     /// A reader beside, or none: the store itself.
     fn draw_beside(&self) -> Option<usize> {
-        let readers = self.readers.len();
-        (readers > 0 && self.dice.chance(45)).then(|| self.dice.index(readers))
+        let readers: Vec<usize> =
+            (0..self.readers.len()).filter(|index| self.readers[*index].is_up_to_date()).collect();
+        (!readers.is_empty() && self.dice.chance(45)).then(|| *self.dice.pick(&readers))
     }
 
     fn followers(&mut self, beside: Option<usize>) -> &mut Vec<Following> {

@@ -86,7 +86,26 @@ pub(super) struct Waiting {
 pub(super) struct Reader {
     pub(super) store: ReadOnlyStore,
     pub(super) seen: Position,
+    pub(super) replaced: Replaced,
     pub(super) followers: Vec<Following>,
+}
+
+impl Reader {
+    pub(super) fn is_up_to_date(&self) -> bool {
+        self.replaced == Replaced::No
+    }
+}
+
+/// Whether an earlier copy took the place of the files that a reader reads, and it has not looked
+/// since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replaced {
+    /// No.
+    No,
+    /// Yes; all events that it saw are in the copy too.
+    Yes,
+    /// Yes, and some are not.
+    AndLost,
 }
 
 /// Most of each that are kept.

@@ -1,9 +1,9 @@
 //! Operations that read: the store, views of it, and readers beside it.
 
-use annals::{EventReader, Position, Read, Timestamp};
+use annals::{ErrorKind, EventReader, Position, Read, Timestamp};
 
 use super::Simulation;
-use super::life::{KEPT_MAX, OPEN_MAX, Reader, Trouble};
+use super::life::{KEPT_MAX, OPEN_MAX, Reader, Replaced, Trouble};
 use crate::check::{self, Check};
 
 impl Simulation {
@@ -29,8 +29,10 @@ impl Simulation {
                 ("a view", check::read(view, &self.model, &read, *head))
             }
             // Its history may be shorter than the writer's for a while.
-            1 if !self.readers.is_empty() && read.checkpoint.is_none() => {
-                let reader = &self.dice.pick(&self.readers).store;
+            1 if self.readers.iter().any(Reader::is_up_to_date) && read.checkpoint.is_none() => {
+                let readers: Vec<&Reader> =
+                    self.readers.iter().filter(|reader| reader.is_up_to_date()).collect();
+                let reader = &self.dice.pick(&readers).store;
                 ("beside", check::read(reader, &self.model, &read, reader.position()))
             }
             _ => {
@@ -125,7 +127,7 @@ impl Simulation {
             let index = self.dice.index(OPEN_MAX);
             self.readers.remove(index);
         }
-        self.readers.push(Reader { store, seen, followers: Vec::new() });
+        self.readers.push(Reader { store, seen, replaced: Replaced::No, followers: Vec::new() });
         Ok(format!("at {seen}: {told}"))
     }
 
@@ -146,14 +148,25 @@ impl Simulation {
             return self.open_beside();
         }
         let index = self.dice.index(self.readers.len());
-        let before = self.readers[index].seen;
+        let Reader { seen: before, replaced, .. } = self.readers[index];
         let seen = match self.readers[index].store.refresh() {
+            Ok(seen) if replaced == Replaced::AndLost => {
+                return Err(format!("what was seen is lost, but refreshing gives {seen}"));
+            }
             Ok(seen) => seen,
+            Err(error)
+                if replaced != Replaced::No
+                    && matches!(error.kind(), ErrorKind::HistoryLost { .. }) =>
+            {
+                self.readers.remove(index);
+                return Ok(format!("{replaced:?}: {error}"));
+            }
             Err(error) => return self.excuse(&error).map(|()| format!("fails: {error}")),
         };
         self.is_seen_beside(before, seen)?;
         self.readers[index].seen = seen;
-        if self.dice.chance(20) {
+        self.readers[index].replaced = Replaced::No;
+        if self.dice.chance(20) || replaced != Replaced::No {
             let reader: &dyn EventReader = &self.readers[index].store;
             let told = self.excuse_reading(check::answers(reader, &self.model, seen))?;
             return Ok(format!("{seen}: {told}"));
