@@ -82,9 +82,9 @@ pub use self::oracles::Reopened;
 pub use self::tally::Tally;
 
 /// Least operations of a seed.
-pub const OPERATIONS_MIN: u64 = 200;
+pub const OPERATIONS_MIN: u64 = 300;
 /// Least crashes of a seed.
-pub const CRASHES_MIN: u64 = 12;
+pub const CRASHES_MIN: u64 = 15;
 
 /// How seeds are run.
 #[derive(Clone, Debug, Default)]

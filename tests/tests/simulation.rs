@@ -10,7 +10,7 @@ use annals_tests::simulation::runs::{Runs, Summary};
 use annals_tests::simulation::{self, CRASHES_MIN, OPERATIONS_MIN, Settings, Violation};
 
 /// New seeds unless the environment says otherwise.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 150;
 
 fn told(violation: &Violation) -> String {
     let Violation { seed, message, steps } = violation;

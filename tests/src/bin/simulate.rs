@@ -8,7 +8,7 @@
 //! - `--seeds A..B`: these; `--count N`: so many from 1 on. Default: 1,000.
 //! - `--jobs J`: threads. Default: 1.
 //! - `--canaries`: runs each fault that is planted in the engine until a seed finds it, at most for
-//!   `--count` seeds (default: 300). Needs a build of its own:
+//!   `--count` seeds (default: 1,000). Needs a build of its own:
 //!   `RUSTFLAGS="--cfg annals_canary" CARGO_TARGET_DIR=target/canary cargo run --release -p annals-tests --no-default-features --bin simulate -- --canaries`
 //!
 //! It ends with 1 where a promise is broken, or a planted fault is not found.
@@ -102,7 +102,7 @@ fn run_canaries(arguments: &Arguments) -> bool {
         eprintln!("this build has no planted faults: see the head of simulate.rs");
         return false;
     }
-    let seeds = arguments.seeds.clone().unwrap_or(1..301);
+    let seeds = arguments.seeds.clone().unwrap_or(1..1_001);
     let mut missed = 0;
     for name in CANARIES {
         let runs = Runs {
@@ -115,7 +115,8 @@ fn run_canaries(arguments: &Arguments) -> bool {
         let summary = runs.run(&|_| {});
         match summary.violations.first() {
             Some(violation) => {
-                println!("{name}: found after {} seeds: {}", summary.seeds, violation.message);
+                let Violation { seed, message, .. } = violation;
+                println!("{name}: found after {} seeds, by seed {seed}: {message}", summary.seeds);
             }
             None => {
                 missed += 1;

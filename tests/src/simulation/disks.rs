@@ -14,10 +14,10 @@ use crate::images;
 use crate::model::Model;
 use crate::world::{STORE, World, new_disk};
 
-/// Of so many crashes one ends the store for good: another begins on an empty disk, so that
+/// So many of a hundred crashes end the store for good: another begins on an empty disk, so that
 /// creation is crashed in too, and stores stay small.
 const NEW_STORE_PERCENT: u64 = 6;
-/// Of so many of a hundred crashes one is of the disk itself: an earlier copy is put back.
+/// So many of a hundred crashes are of the disk itself: an earlier copy is put back.
 const RESTORE_PERCENT: u64 = 5;
 /// Images of the index that are kept.
 const IMAGES_MAX: usize = 4;
@@ -105,7 +105,7 @@ impl Simulation {
         if self.dice.chance(35) {
             self.find_other_index();
         }
-        if self.dice.chance(30) && !self.has_ended() {
+        if self.dice.chance(40) && !self.has_ended() {
             self.look_read_only(settled)?;
         }
         Ok(())

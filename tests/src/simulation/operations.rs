@@ -43,9 +43,11 @@ const OPERATIONS: &[(&str, u64, Act)] = &[
     ("little room", 2, Simulation::little_room),
 ];
 
-/// While the disk has no room, of so many operations one makes some.
+/// While the disk has no room, so many of a hundred operations make some.
 const ROOM_PERCENT: u64 = 20;
-/// After a failure, of so many operations one opens the store again.
+/// While a segment is to be sealed, so many of a hundred operations are crashes in the background.
+const SEALING_PERCENT: u64 = 15;
+/// After a failure, so many of a hundred operations open the store again.
 const REOPEN_PERCENT: u64 = 25;
 
 impl Simulation {
@@ -55,6 +57,10 @@ impl Simulation {
         }
         if self.life().trouble == Trouble::Failed && self.dice.chance(REOPEN_PERCENT) {
             return ("drop", Simulation::drop_store);
+        }
+        let log = self.life().store.counters().log;
+        if log.segments_begun > log.segments_sealed && self.dice.chance(SEALING_PERCENT) {
+            return ("crash in steps", Simulation::crash_in_steps);
         }
         let (name, _, act) = self.dice.weighted(OPERATIONS, |(_, weight, _)| *weight);
         (*name, *act)
@@ -74,7 +80,7 @@ impl Simulation {
     /// What runs in the background is a small part of all operations of the disk, and a large one of
     /// those that need care.
     fn crash_in_steps(&mut self) -> Check<String> {
-        let within = self.dice.below(16);
+        let within = self.dice.below(*self.dice.pick(&[4, 8, 16]));
         if self.dice.chance(40) {
             self.process.die_behind(within);
         } else {
