@@ -15,6 +15,7 @@
 
 use std::ops::Range;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use annals_tests::simulation::canaries::{self, CANARIES};
@@ -78,13 +79,15 @@ fn run_seeds(arguments: &Arguments) -> bool {
     };
     let begin = Instant::now();
     let total = seeds.end.saturating_sub(seeds.start);
+    let told = AtomicUsize::new(0);
     let summary = runs.run(&|summary: &Summary| {
+        let known = told.swap(summary.violations.len(), Ordering::Relaxed);
+        summary.violations.iter().skip(known).for_each(tell);
         if summary.seeds.is_multiple_of(total.div_ceil(20).max(100)) {
             let seconds = begin.elapsed().as_secs();
             println!("{} of {total} seeds in {seconds} s: {}", summary.seeds, summary.tally);
         }
     });
-    summary.violations.iter().for_each(tell);
     println!("{} seeds, {:.1?}: {}", summary.seeds, begin.elapsed(), summary.tally);
     println!("violations: {}", summary.violations.len());
     summary.violations.is_empty()
