@@ -17,6 +17,7 @@
 //! | [`damage`] | says what a damaged store may answer |
 //! | [`golden`] | makes the golden store |
 //! | [`logs`] | the real event logs beside the project |
+//! | [`process`] | processes that write, read and are killed |
 //! | [`meeting`] | where the threads of a race wait for each other |
 //! | [`budget`] | how much to try, from environment variables |
 //!
@@ -33,6 +34,7 @@ pub mod images;
 pub mod logs;
 pub mod meeting;
 pub mod model;
+pub mod process;
 pub mod segment_file;
 pub mod setting;
 pub mod sweep;
