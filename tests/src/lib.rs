@@ -18,6 +18,7 @@
 //! | [`golden`] | makes the golden store |
 //! | [`logs`] | the real event logs beside the project |
 //! | [`process`] | processes that write, read and are killed |
+//! | [`small_disk`] | real file systems that a test fills |
 //! | [`meeting`] | where the threads of a race wait for each other |
 //! | [`budget`] | how much to try, from environment variables |
 //!
@@ -37,6 +38,7 @@ pub mod model;
 pub mod process;
 pub mod segment_file;
 pub mod setting;
+pub mod small_disk;
 pub mod sweep;
 pub mod workload;
 pub mod world;

@@ -1,7 +1,7 @@
 //! Real processes, killed at random moments: what they said was acknowledged is there, and who reads
 //! beside them sees nothing that is not.
 //!
-//! `ANNALS_KILL_ROUNDS` sets how many processes are killed (default 60), half of them in each
+//! `ANNALS_KILL_ROUNDS` sets how many processes are killed (default 200), half of them in each
 //! durability. `ANNALS_KILL_SEED` sets the moments.
 
 use std::collections::{BTreeMap, HashMap};
@@ -260,7 +260,7 @@ fn end_readers(readers: Vec<Process>, said: &Said, counts: &mut Counts) {
 
 fn kill_again_and_again(durability: Durability) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let rounds: u64 = budget::from_env::<u64>("ANNALS_KILL_ROUNDS", 60).div_ceil(2);
+    let rounds: u64 = budget::from_env::<u64>("ANNALS_KILL_ROUNDS", 200).div_ceil(2);
     let random = SeededRandom::new(budget::from_env("ANNALS_KILL_SEED", 1));
     let folder = tempfile::tempdir().unwrap();
     let mut path = PathBuf::new();

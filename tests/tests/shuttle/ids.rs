@@ -65,3 +65,27 @@ fn one_uses_an_id() {
         });
     }
 }
+
+/// The first try is on its way when others repeat it with an expectation that no longer holds: they
+/// get its receipt all the same.
+#[test]
+fn a_retry_that_expects_something_else() {
+    for durability in DURABILITIES {
+        explore(move || {
+            let store = Machine::new(durability).open();
+            store.append("order-1", ExpectedVersion::Any, &[event(9, 9)]).unwrap();
+            let events = [0, 1].map(|part| event(7, part).id(seeded::id(part)));
+            let commit = |expected| Commit::new().append("order-1", expected, events.to_vec());
+            let first = store.submit(&commit(ExpectedVersion::Any)).unwrap();
+            let (racer, again) = (store.clone(), commit(ExpectedVersion::NoStream));
+            let receipts: Vec<Receipt> =
+                together(racers(2, move |_| racer.commit(&again).unwrap()));
+            let first = first.wait().unwrap();
+            for receipt in receipts {
+                assert!(receipt.repeated);
+                assert_eq!(receipt.first_position, first.first_position);
+            }
+            assert_eq!(check_all(&store).len(), 3);
+        });
+    }
+}
