@@ -268,7 +268,7 @@ fn kill_again_and_again(durability: Durability) {
     let mut beside = Vec::new();
     for round in 0..rounds {
         // Every other store is read beside its writers; of the rest the index is lost now and then.
-        let is_read = round / ROUNDS_PER_STORE % 2 == 0;
+        let is_read = (round / ROUNDS_PER_STORE).is_multiple_of(2);
         if round.is_multiple_of(ROUNDS_PER_STORE) {
             end_readers(std::mem::take(&mut beside), &said, &mut counts);
             counts.acknowledged += said.acknowledged.len();

@@ -1,6 +1,8 @@
 //! Appends through a map of the file, the one `unsafe` of the engine: `tools/races` runs these under
 //! valgrind too.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "these are tests")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;

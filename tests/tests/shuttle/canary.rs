@@ -3,14 +3,20 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use annals::ExpectedVersion;
 use annals_env::sync::atomic::{AtomicU64, Ordering};
 use annals_env::sync::{Condvar, Mutex};
 
-use crate::rig::explore;
+use crate::rig::{
+    DURABILITIES, Machine, check_all, check_that_it_repeats, explore_times, racers, together, whole,
+};
+
+/// Enough for races so small.
+const TIMES: usize = 500;
 
 /// What a race that must fail said when it did.
 fn found(race: impl Fn() + Send + Sync + 'static) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(|| explore(race)));
+    let panic = catch_unwind(AssertUnwindSafe(|| explore_times(TIMES, race)));
     let panic = panic.expect_err("the planted race was not found");
     let said = panic.downcast_ref::<String>().cloned();
     said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
@@ -44,7 +50,7 @@ fn a_lost_wake_up() {
         *group.done.lock() = true;
         group.turn.notify_all();
     };
-    explore(move || leader_and_follower(right));
+    explore_times(TIMES, move || leader_and_follower(right));
     // Wrong: woken before it is so.
     let wrong = |group: &Group| {
         group.turn.notify_all();
@@ -73,13 +79,31 @@ fn visible_before_it_is_written() {
         written.store(1, Ordering::SeqCst);
         visible.store(1, Ordering::SeqCst);
     };
-    explore(move || writer_and_reader(right));
+    explore_times(TIMES, move || writer_and_reader(right));
     let wrong = |[written, visible]: &[AtomicU64; 2]| {
         visible.store(1, Ordering::SeqCst);
         written.store(1, Ordering::SeqCst);
     };
     let said = found(move || writer_and_reader(wrong));
     assert!(said.contains("visible before it is written"), "{said}");
+}
+
+/// The engine does the same in the same order of steps.
+#[test]
+fn the_same_schedule_is_the_same_run() {
+    for durability in DURABILITIES {
+        check_that_it_repeats(move || {
+            let machine = Machine::new(durability);
+            let store = machine.open();
+            let racer = store.clone();
+            together(racers(3, move |n| {
+                racer.append("shared-1", ExpectedVersion::Any, &whole(n, 2, 4_000)).unwrap();
+                assert!(!check_all(&racer).is_empty());
+            }));
+            store.close().unwrap();
+            assert_eq!(check_all(&machine.opened_again()).len(), 6);
+        });
+    }
 }
 
 #[test]

@@ -52,7 +52,6 @@ fn a_sync_fails_while_a_group_waits() {
                     Ok(receipt) => assert_eq!(version, receipt.version, "{stream}"),
                     Err(ErrorKind::Failed) => {
                         failed += 1;
-                        // Shown already where it only waited for the disk.
                         assert_eq!(version, Version::NONE, "{stream}");
                     }
                     Err(ErrorKind::OutcomeUnknown) => failed += 1,

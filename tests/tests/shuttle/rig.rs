@@ -16,7 +16,9 @@ use annals_env::{
 };
 use annals_tests::budget;
 use annals_tests::world::{BEGINNING, STORE};
-use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler};
+use shuttle::scheduler::{
+    PctScheduler, RandomScheduler, ReplayScheduler, UncontrolledNondeterminismCheckScheduler,
+};
 use shuttle::{Config, MaxSteps, Runner};
 
 /// Both durabilities.
@@ -31,16 +33,18 @@ const PCT_DEPTH: usize = 3;
 
 /// Runs the race again and again, each time in another order of its threads' steps.
 pub fn explore(race: impl Fn() + Send + Sync + 'static) {
-    let iterations = budget::from_env("ANNALS_SHUTTLE_ITERATIONS", 100);
+    explore_times(budget::from_env("ANNALS_SHUTTLE_ITERATIONS", 100), race);
+}
+
+/// The same so many times by each scheduler.
+pub fn explore_times(iterations: usize, race: impl Fn() + Send + Sync + 'static) {
     let seed = budget::from_env("ANNALS_SHUTTLE_SEED", 1);
     let race = Arc::new(race);
     let once = || {
         let race = Arc::clone(&race);
         move || race()
     };
-    let mut config = Config::new();
-    config.stack_size = STACK_BYTES;
-    config.max_steps = MaxSteps::FailAfter(STEPS_MAX);
+    let config = config();
     if let Ok(schedule) = std::env::var("ANNALS_SHUTTLE_SCHEDULE") {
         Runner::new(ReplayScheduler::new_from_encoded(&schedule), config).run(once());
         return;
@@ -49,6 +53,20 @@ pub fn explore(race: impl Fn() + Send + Sync + 'static) {
     Runner::new(random, config.clone()).run(once());
     let pct = PctScheduler::new_from_seed(seed, PCT_DEPTH, iterations);
     Runner::new(pct, config).run(once());
+}
+
+/// Runs each order of a race twice, and fails where the second time is another: then a printed
+/// schedule would not lead back to a failure.
+pub fn check_that_it_repeats(race: impl Fn() + Send + Sync + 'static) {
+    let random = RandomScheduler::new_from_seed(1, 20);
+    Runner::new(UncontrolledNondeterminismCheckScheduler::new(random), config()).run(race);
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config.stack_size = STACK_BYTES;
+    config.max_steps = MaxSteps::FailAfter(STEPS_MAX);
+    config
 }
 
 /// A machine with a simulated disk. Its background steps run on threads of the race, and each look
