@@ -1,8 +1,11 @@
 //! A store that is closed while others use it.
 
-use annals::{Commit, ErrorKind, ExpectedVersion};
+use std::io;
 
-use crate::rig::{DURABILITIES, Machine, check_all, event, explore};
+use annals::{Commit, ErrorKind, ExpectedVersion};
+use shuttle::rand::Rng;
+
+use crate::rig::{DURABILITIES, Machine, check_all, event, explore, sized};
 
 const ANY: ExpectedVersion = ExpectedVersion::Any;
 
@@ -71,6 +74,39 @@ fn while_a_view_is_read() {
             let taken = writer.join().unwrap();
             reader.join().unwrap();
             assert_eq!(check_all(&machine.opened_again()).len(), 2 + taken);
+        });
+    }
+}
+
+/// Once a store is closed, nobody of it touches the disk any more, whatever failed before: the next
+/// one may have been opened meanwhile.
+#[test]
+fn nothing_is_written_behind_the_end() {
+    for durability in DURABILITIES {
+        explore(move || {
+            let machine = Machine::new(durability);
+            let store = machine.open();
+            let disk = machine.disk.clone();
+            let failing = disk.operations() + 1 + shuttle::rand::thread_rng().r#gen::<u64>() % 12;
+            disk.fail_at(failing, io::ErrorKind::Other);
+            let writers: Vec<_> = (0..3)
+                .map(|n| {
+                    let store = store.clone();
+                    shuttle::thread::spawn(move || {
+                        for number in 0..2 {
+                            // So large that space is reserved and segments end.
+                            store.append("s-1", ANY, &[sized(n, number, 7_000)]).ok();
+                        }
+                    })
+                })
+                .collect();
+            let other = store.clone();
+            store.close().ok();
+            let operations = disk.operations();
+            writers.into_iter().for_each(|thread| thread.join().unwrap());
+            drop(other);
+            assert_eq!(disk.operations(), operations, "something was written");
+            check_all(&machine.opened_again());
         });
     }
 }
