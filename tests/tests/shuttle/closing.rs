@@ -89,23 +89,29 @@ fn nothing_is_written_behind_the_end() {
             let disk = machine.disk.clone();
             let failing = disk.operations() + 1 + shuttle::rand::thread_rng().r#gen::<u64>() % 12;
             disk.fail_at(failing, io::ErrorKind::Other);
-            let writers: Vec<_> = (0..3)
-                .map(|n| {
-                    let store = store.clone();
-                    shuttle::thread::spawn(move || {
-                        for number in 0..2 {
-                            // So large that space is reserved and segments end.
-                            store.append("s-1", ANY, &[sized(n, number, 7_000)]).ok();
+            // Closed at any time, or by who is refused, while others may still be at the disk.
+            let write = |n: u64| {
+                let (store, disk) = (store.clone(), disk.clone());
+                shuttle::thread::spawn(move || {
+                    for number in 0..3 {
+                        // So large that space is reserved and segments end.
+                        if store.append("s-1", ANY, &[sized(n, number, 7_000)]).is_err() {
+                            break;
                         }
-                    })
+                    }
+                    store.close().ok();
+                    disk.operations()
                 })
-                .collect();
-            let other = store.clone();
-            store.close().ok();
-            let operations = disk.operations();
-            writers.into_iter().for_each(|thread| thread.join().unwrap());
-            drop(other);
-            assert_eq!(disk.operations(), operations, "something was written");
+            };
+            let writers = [write(0), write(1), write(2)];
+            let mut counts = Vec::new();
+            if shuttle::rand::thread_rng().r#gen() {
+                store.close().ok();
+                counts.push(disk.operations());
+            }
+            counts.extend(writers.map(|thread| thread.join().unwrap()));
+            let last = disk.operations();
+            assert!(counts.iter().all(|count| *count == last), "{counts:?}, and then {last}");
             check_all(&machine.opened_again());
         });
     }
