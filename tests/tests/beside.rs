@@ -347,7 +347,7 @@ fn writer(setting: &Setting, seed: u64) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kill_writer"));
     let durability = if setting.durability == Durability::Sync { "sync" } else { "buffered" };
     let numbers = [seed, 3, 32 << 10].map(|number| number.to_string());
-    command.arg(setting.path()).arg(durability).arg(setting::index_name(setting.index));
+    command.arg(setting.path()).arg(durability).arg(setting::index_name(setting.index)).arg("stay");
     Process::spawn(command.args(numbers))
 }
 

@@ -172,7 +172,7 @@ fn writer(folder: &Path, durability: Durability, round: u64) -> Process {
     let index = kinds()[usize::try_from(round).unwrap() % kinds().len()];
     let durability = if durability == Durability::Sync { "sync" } else { "buffered" };
     let mut command = Command::new(env!("CARGO_BIN_EXE_kill_writer"));
-    command.arg(folder).arg(durability).arg(setting::index_name(index));
+    command.arg(folder).arg(durability).arg(setting::index_name(index)).arg("reopen");
     let numbers = [round * NUMBERS, THREADS, SEGMENT_BYTES];
     Process::spawn(command.args(numbers.map(|number| number.to_string())))
 }

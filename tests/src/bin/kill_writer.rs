@@ -1,9 +1,10 @@
-//! Appends from several threads until it is killed; every few commits it closes the store and opens
-//! it again. It says on its standard output what it does: `open POSITION`, `closing`, `closed`; before
+//! Appends from several threads until it is killed; told `reopen`, it closes the store every few
+//! commits and opens it again, told `stay` it does not. It says on its standard output what it does: `open POSITION`, `closing`, `closed`; before
 //! each append `try NUMBER THREAD`, so that the parent knows what may be there
 //! ([`numbered`] makes the commit from it), and `ack NUMBER FIRST LAST` once it is acknowledged.
 //!
-//! Arguments: folder, `sync` or `buffered`, the index, first number, threads, bytes of a segment.
+//! Arguments: folder, `sync` or `buffered`, the index, `reopen` or `stay`, first number, threads, bytes
+//! of a segment.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,13 +21,20 @@ const PIPELINED: usize = 4;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, folder, durability, index, first, threads, segment_bytes] = &arguments[..] else {
-        panic!("usage: kill_writer FOLDER sync|buffered INDEX NUMBER THREADS SEGMENT_BYTES");
+    let [_, folder, durability, index, life, first, threads, segment_bytes] = &arguments[..] else {
+        panic!(
+            "usage: kill_writer FOLDER sync|buffered INDEX reopen|stay NUMBER THREADS SEGMENT_BYTES"
+        );
     };
     let durability = match durability.as_str() {
         "sync" => Durability::Sync,
         "buffered" => Durability::Buffered,
         other => panic!("{other:?} is no durability"),
+    };
+    let reopens = match life.as_str() {
+        "reopen" => true,
+        "stay" => false,
+        other => panic!("{other:?} is no way of life"),
     };
     let options = Store::options()
         .durability(durability)
@@ -39,10 +47,11 @@ fn main() {
         say(&format!("open {}", store.position()));
         // Another number of commits in each life.
         let many = next.load(Ordering::Relaxed) / 10 % (COMMITS_MAX - COMMITS_MIN);
+        let commits = if reopens { COMMITS_MIN + many } else { u64::MAX };
         std::thread::scope(|scope| {
             for thread in 0..threads {
                 let writer = Writer { store: &store, next: &next, thread };
-                scope.spawn(move || writer.append(COMMITS_MIN + many).expect("it is appended"));
+                scope.spawn(move || writer.append(commits).expect("it is appended"));
             }
         });
         say("closing");
