@@ -18,6 +18,8 @@
 //! | [`damage`] | says what a damaged store may answer |
 //! | [`golden`] | makes the golden store |
 //! | [`logs`] | the real event logs beside the project |
+//! | [`process`] | processes that write, read and are killed |
+//! | [`small_disk`] | real file systems that a test fills |
 //! | [`meeting`] | where the threads of a race wait for each other |
 //! | [`budget`] | how much to try, from environment variables |
 //!
@@ -34,9 +36,11 @@ pub mod images;
 pub mod logs;
 pub mod meeting;
 pub mod model;
+pub mod process;
 pub mod segment_file;
 pub mod setting;
 pub mod simulation;
+pub mod small_disk;
 pub mod sweep;
 pub mod workload;
 pub mod world;

@@ -4,12 +4,11 @@
 //! `ANNALS_KILL_ROUNDS` sets how many writers are killed for each way to open a store (default 6).
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread::{self, JoinHandle};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use annals::{
@@ -18,6 +17,7 @@ use annals::{
 };
 use annals_env::{Faults, SeededRandom};
 use annals_tests::budget;
+use annals_tests::process::Process;
 use annals_tests::setting::{self, Setting, each_kind, each_setting};
 use annals_tests::workload::seeded;
 use annals_tests::world::{World, new_disk};
@@ -338,78 +338,17 @@ fn a_history_that_was_taken_back() {
     });
 }
 
-/// A process of the rig, its words heard by a thread.
-struct Process {
-    child: Child,
-    input: Option<ChildStdin>,
-    words: Option<JoinHandle<Vec<String>>>,
-    /// Something is sent when its first word was heard.
-    heard: mpsc::Receiver<()>,
+fn reader(folder: &Path, what: &str) -> Process {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_beside_reader"));
+    Process::spawn(command.arg(folder).arg(what))
 }
 
-impl Process {
-    fn spawn(command: &mut Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let (hear, heard) = mpsc::channel();
-        let words = thread::spawn(move || {
-            let (mut lines, mut line) = (Vec::new(), String::new());
-            while out.read_line(&mut line).unwrap() > 0 {
-                // A process that is killed leaves half a line.
-                if line.ends_with('\n') {
-                    lines.push(line.trim_end().to_owned());
-                }
-                line.clear();
-                let _ = hear.send(());
-            }
-            lines
-        });
-        let input = child.stdin.take();
-        Self { child, input, words: Some(words), heard }
-    }
-
-    fn reader(folder: &Path, what: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_beside_reader"));
-        Self::spawn(command.arg(folder).arg(what))
-    }
-
-    fn writer(setting: &Setting, seed: u64) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kill_writer"));
-        let durability = if setting.durability == Durability::Sync { "sync" } else { "buffered" };
-        let numbers = [seed, 3, 32 << 10].map(|number| number.to_string());
-        command.arg(setting.path()).arg(durability).arg(setting::index_name(setting.index));
-        Self::spawn(command.args(numbers))
-    }
-
-    /// Waits for its end: what it said, and what it complained of.
-    fn end(mut self) -> (Vec<String>, String) {
-        drop(self.input.take());
-        let lines = self.words.take().unwrap().join().unwrap();
-        let mut complaints = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
-        self.child.wait().unwrap();
-        (lines, complaints)
-    }
-
-    fn kill(mut self) -> Vec<String> {
-        self.child.kill().unwrap();
-        let (lines, complaints) = self.end();
-        assert!(complaints.is_empty(), "the writer said {complaints}");
-        lines
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Where the test fails meanwhile.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn writer(setting: &Setting, seed: u64) -> Process {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kill_writer"));
+    let durability = if setting.durability == Durability::Sync { "sync" } else { "buffered" };
+    let numbers = [seed, 3, 32 << 10].map(|number| number.to_string());
+    command.arg(setting.path()).arg(durability).arg(setting::index_name(setting.index)).arg("stay");
+    Process::spawn(command.args(numbers))
 }
 
 /// What a reading process says of these events.
@@ -430,23 +369,21 @@ fn in_processes_whose_writer_is_killed() {
     let rounds: u64 = budget::from_env("ANNALS_KILL_ROUNDS", 6);
     let random = SeededRandom::new(budget::from_env("ANNALS_KILL_SEED", 1));
     each_setting(|setting| {
-        let mut readers: Vec<Process> = ["durable", "visible"]
-            .map(|what| Process::reader(&setting.path(), what))
-            .into_iter()
-            .collect();
+        let mut readers: Vec<Process> =
+            ["durable", "visible"].map(|what| reader(&setting.path(), what)).into_iter().collect();
         let mut acknowledged = 0;
         for round in 0..rounds {
-            let writer = Process::writer(setting, round * 10_000_000);
+            let writing = writer(setting, round * 10_000_000);
             // Some are killed while they open the store.
             if round % 3 > 0 {
-                let _ = writer.heard.recv_timeout(Duration::from_secs(20));
+                writing.wait_for_a_word();
             }
             thread::sleep(Duration::from_millis(random.below(100)));
             if round == rounds / 2 {
                 // One that comes later, beside a living writer.
-                readers.push(Process::reader(&setting.path(), "durable"));
+                readers.push(reader(&setting.path(), "durable"));
             }
-            let lines = writer.kill();
+            let lines = writing.kill();
             acknowledged += lines.iter().filter(|line| line.starts_with("ack ")).count();
         }
         let store = setting.open();
@@ -483,19 +420,19 @@ fn two_writing_processes() {
     let _turn = turn();
     each_setting(|setting| {
         let store = setting.open();
-        let (lines, complaints) = Process::writer(setting, 0).end();
+        let (lines, complaints) = writer(setting, 0).end();
         assert!(lines.is_empty(), "it opened: {lines:?}");
         assert!(complaints.contains("open for writing"), "{complaints}");
         store.append("s", ANY, &[event(1)]).unwrap();
         store.close().unwrap();
-        let writer = Process::writer(setting, 0);
+        let writing = writer(setting, 0);
         let begun = Instant::now();
         while ReadOnlyStore::open(setting.path()).unwrap().position().get() < 2 {
             assert!(begun.elapsed() < Duration::from_secs(20), "it does not write");
         }
         let refused = setting.options().open(setting.path()).unwrap_err();
         assert_eq!(*refused.kind(), ErrorKind::Locked, "{refused}");
-        writer.kill();
+        let _ = writing.kill();
         setting.open().close().unwrap();
     });
 }
@@ -528,8 +465,8 @@ fn from_a_medium_that_cannot_be_written() {
             write_marked(&store, round * 100);
             thread::sleep(Duration::from_millis(10));
         }
-        drop(reader.input.take());
-        if reader.child.wait().unwrap().code() == Some(SKIPPED) {
+        reader.end_input();
+        if reader.code() == Some(SKIPPED) {
             println!("skipped: a folder cannot be mounted read-only here");
             return;
         }

@@ -80,6 +80,7 @@ impl Engine {
         match &entered {
             Ok(Entered::Repeated(_)) => self.counters.repeated.add(1),
             Err(error) if is_refusal(error) => self.counters.conflicts.add(1),
+            Err(error) if *error.kind() == ErrorKind::DiskFull => self.counters.disk_full.add(1),
             _ => {}
         }
         entered

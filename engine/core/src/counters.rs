@@ -13,6 +13,8 @@ pub struct Counters {
     pub conflicts: u64,
     /// Appends that were in the store already and got their first receipt.
     pub repeated: u64,
+    /// Appends refused because the disk was full. While this grows, the store is read-only.
+    pub disk_full: u64,
     /// Times that the index was saved.
     pub index_saves: u64,
     /// Times that saving it failed. It is tried again; until then an opening has more to read.
@@ -24,6 +26,7 @@ pub struct Counters {
 pub(crate) struct Counting {
     pub(crate) conflicts: Counter,
     pub(crate) repeated: Counter,
+    pub(crate) disk_full: Counter,
     pub(crate) index_saves: Counter,
     pub(crate) index_save_failures: Counter,
 }
@@ -47,6 +50,7 @@ impl Counting {
             log,
             conflicts: self.conflicts.get(),
             repeated: self.repeated.get(),
+            disk_full: self.disk_full.get(),
             index_saves: self.index_saves.get(),
             index_save_failures: self.index_save_failures.get(),
         }

@@ -146,7 +146,13 @@ impl From<Invalid> for Error {
 
 impl From<IndexError> for Error {
     fn from(error: IndexError) -> Self {
-        let kind = if error.is_closed() { ErrorKind::Closed } else { ErrorKind::Io };
+        let kind = if error.is_closed() {
+            ErrorKind::Closed
+        } else if error.is_disk_full() {
+            ErrorKind::DiskFull
+        } else {
+            ErrorKind::Io
+        };
         let message = error.to_string();
         Self::with_source(kind, message, error)
     }

@@ -160,7 +160,9 @@ impl Store {
     /// [`Locked`](crate::ErrorKind::Locked), [`NotAStore`](crate::ErrorKind::NotAStore) for a
     /// folder with other things in it, [`Damaged`](crate::ErrorKind::Damaged) where something
     /// durable cannot be read (nothing is changed then),
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) for another format, and I/O errors.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for another format,
+    /// [`DiskFull`](crate::ErrorKind::DiskFull) where neither the log nor the disk has room for the
+    /// record of the opening (nothing is lost; reading only works), and I/O errors.
     ///
     /// # Examples
     /// ```

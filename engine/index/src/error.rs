@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 /// What was saved of the index could not be read or written. The log is not touched by it: the
@@ -40,6 +41,29 @@ impl IndexError {
     pub const fn is_closed(&self) -> bool {
         matches!(self.0, Kind::Closed)
     }
+
+    /// Whether the disk, or a quota on it, has no room for it.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        let Kind::Failed { source, .. } = &self.0 else { return false };
+        let mut cause: Option<&(dyn StdError + 'static)> = Some(&**source);
+        while let Some(error) = cause {
+            if error.downcast_ref::<io::Error>().is_some_and(is_full) {
+                return true;
+            }
+            cause = error.source();
+        }
+        // All that RocksDB tells of an error is the system's words.
+        let said = source.to_string();
+        FULL_IN_WORDS.iter().any(|words| said.contains(words))
+    }
+}
+
+/// `ENOSPC` and `EDQUOT`.
+const FULL_IN_WORDS: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl fmt::Display for IndexError {
@@ -62,5 +86,20 @@ impl StdError for IndexError {
             Kind::Failed { source, .. } => Some(&**source),
             Kind::Closed => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_other_failures() {
+        let failed = |error: io::Error| IndexError::new("making the index", error);
+        assert!(failed(io::ErrorKind::StorageFull.into()).is_disk_full());
+        assert!(failed(io::ErrorKind::QuotaExceeded.into()).is_disk_full());
+        let words = "IO error: No space left on device: While appending to file: 000004.sst";
+        assert!(failed(io::Error::other(words)).is_disk_full());
+        assert!(!failed(io::ErrorKind::PermissionDenied.into()).is_disk_full());
     }
 }

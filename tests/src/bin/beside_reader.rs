@@ -12,11 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use annals::{ErrorKind, Event, Followed, Position, Read, ReadOnlyStore};
+use annals::{ErrorKind, Event, Followed, Position, Read, ReadOnlyStore, View};
 use annals_tests::workload::seeded;
 
 /// A picture is looked at after so many events.
 const LOOK_EVENTS: u64 = 32;
+/// Of a picture, so many events are looked at again later.
+const KEPT_EVENTS: u64 = 20;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -75,6 +77,18 @@ struct Seen {
     versions: HashMap<String, u64>,
     /// Seed, count and index of the last event.
     mark: Option<(u64, u64, u64)>,
+    /// An earlier picture and the last events that it showed.
+    earlier: Option<(View, Vec<Shown>)>,
+}
+
+/// Position, seed and index of an event.
+type Shown = (Position, u64, u64);
+
+/// The newest events of a picture.
+fn newest(view: &View) -> Vec<Shown> {
+    let read = view.read(Read::all().backward().limit(KEPT_EVENTS));
+    let events = read.map(|event| event.expect("it is readable"));
+    events.map(|event| (event.position(), mark(&event).0, mark(&event).2)).collect()
 }
 
 impl Seen {
@@ -97,8 +111,13 @@ impl Seen {
     }
 
     /// The store's picture ends with a whole commit, and all its verbs agree.
-    fn look(&self, store: &ReadOnlyStore) {
+    fn look(&mut self, store: &ReadOnlyStore) {
         let view = store.head();
+        let shown = newest(&view);
+        if let Some((earlier, before)) = self.earlier.replace((view.clone(), shown)) {
+            assert!(view.position() >= earlier.position(), "it went back");
+            assert_eq!(newest(&earlier), before, "an earlier picture has changed");
+        }
         assert!(view.position() >= self.position, "it went back");
         if let Some(newest) = view.read(Read::all().backward().limit(1)).next() {
             let newest = newest.expect("it is readable");

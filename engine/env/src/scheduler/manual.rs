@@ -1,10 +1,10 @@
 //! The test runs the steps.
 
+use crate::sync::thread::{self, ThreadId};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Weak};
-use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use super::{Next, Scheduler, Step, Task, run_once};

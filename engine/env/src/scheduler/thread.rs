@@ -1,8 +1,8 @@
 //! One thread a step.
 
+use crate::sync::thread::{self, JoinHandle};
 use std::io;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use super::{Next, Scheduler, Step, Task, run_once};

@@ -11,6 +11,8 @@ mod filters;
 #[cfg(test)]
 mod following;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod import;
 #[cfg(test)]
 mod import_formats;

@@ -1,0 +1,104 @@
+//! Appends through a map of the file, the one `unsafe` of the engine: `tools/races` runs these under
+//! valgrind too.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "these are tests")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use annals_env::{Access, File, Fs, RealFs};
+use tempfile::tempdir;
+
+/// What is mapped at once.
+const WINDOW: u64 = 16 << 20;
+/// Two windows and a piece of a third.
+const LENGTH: u64 = 2 * WINDOW + 10_000;
+/// So much is looked at on both sides of what was written.
+const MARGIN: u64 = 64;
+
+/// A file of zeros.
+fn zeros(path: &Path) -> Arc<dyn File> {
+    let file = RealFs.create(path).unwrap();
+    file.write_at(&[0], LENGTH - 1).unwrap();
+    file
+}
+
+/// The file holds what the copy in memory does, around `offset`.
+fn check(file: &dyn File, copy: &[u8], offset: u64, length: u64) {
+    let from = offset.saturating_sub(MARGIN);
+    let to = (offset + length + MARGIN).min(copy.len() as u64);
+    let mut found = vec![0xee; usize::try_from(to - from).unwrap()];
+    file.read_exact_at(&mut found, from).unwrap();
+    let range = usize::try_from(from).unwrap()..usize::try_from(to).unwrap();
+    assert!(found == copy[range], "{length} bytes at {offset}");
+}
+
+/// At the edges of a window and of the file, in it, across it and behind it.
+#[test]
+fn at_every_edge() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("file");
+    let file = zeros(&path);
+    let mut copy = vec![0_u8; usize::try_from(LENGTH).unwrap()];
+    let mut stamp = 0_u8;
+    for edge in [0, 4096, WINDOW, 2 * WINDOW, LENGTH] {
+        for length in [1_u64, 7, 512, 4096, 5_000] {
+            for before in [0, 1, length / 2, length, length + 1] {
+                let offset = edge.saturating_sub(before);
+                stamp = stamp.wrapping_add(1).max(1);
+                let bytes: Vec<u8> = (0..length).map(|_| stamp).collect();
+                file.append_at(&bytes, offset).unwrap();
+                let end = usize::try_from(offset + length).unwrap();
+                // What goes beyond the file makes it longer.
+                copy.resize(copy.len().max(end), 0);
+                copy[usize::try_from(offset).unwrap()..end].copy_from_slice(&bytes);
+                check(&*file, &copy, offset, length);
+            }
+        }
+    }
+    assert_eq!(file.len().unwrap(), copy.len() as u64);
+    // By whoever opens it later, too.
+    file.sync().unwrap();
+    drop(file);
+    let again = RealFs.open(&path, Access::Read).unwrap();
+    for edge in [0, 4096, WINDOW, 2 * WINDOW, LENGTH] {
+        check(&*again, &copy, edge.saturating_sub(6_000), 12_000.min(copy.len() as u64 - edge));
+    }
+}
+
+/// Several threads append to pieces of their own, in windows that take turns, while one reads.
+#[test]
+fn from_several_threads() {
+    const WRITERS: u64 = 3;
+    const APPENDS: u64 = 60;
+    const BYTES: u64 = 1_000;
+    let dir = tempdir().unwrap();
+    let file = zeros(&dir.path().join("file"));
+    let place =
+        |writer: u64, number: u64| (number % 2) * WINDOW + (number * WRITERS + writer) * BYTES;
+    let marked = |writer: u64, number: u64| {
+        vec![u8::try_from(1 + writer * APPENDS + number).unwrap(); usize::try_from(BYTES).unwrap()]
+    };
+    thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let file = &file;
+            scope.spawn(move || {
+                for number in 0..APPENDS {
+                    file.append_at(&marked(writer, number), place(writer, number)).unwrap();
+                }
+            });
+        }
+        for number in 0..APPENDS {
+            let mut found = [0; 16];
+            file.read_exact_at(&mut found, place(0, number)).unwrap();
+            assert!(found == marked(0, number)[..16] || found == [0; 16]);
+            file.sync().unwrap();
+        }
+    });
+    for (writer, number) in (0..WRITERS).flat_map(|w| (0..APPENDS).map(move |n| (w, n))) {
+        let mut found = vec![0; usize::try_from(BYTES).unwrap()];
+        file.read_exact_at(&mut found, place(writer, number)).unwrap();
+        assert_eq!(found, marked(writer, number));
+    }
+}
