@@ -161,7 +161,11 @@ impl Settled {
     /// [`LogError::DiskFull`] where there is no room for the epoch's record, and I/O errors.
     pub fn start<P: Publish>(self, options: LogOptions, publish: P) -> Result<Log<P>> {
         let env = self.env;
-        let epoch = Epoch { number: self.epoch_number.saturating_add(1), id: env.random.u64() };
+        let number = self.epoch_number.checked_add(1).ok_or_else(|| LogError::Unsupported {
+            segment: LOG_FOLDER.to_owned(),
+            what: "the last epoch that can be told apart".to_owned(),
+        })?;
+        let epoch = Epoch { number, id: env.random.u64() };
         let state = StatePage::open(&*env.fs, &self.root, self.reader.store(), self.sequence)
             .map_err(|error| LogError::io("opening the state page", error))?;
         let recorded_epoch = self.reader.epoch();
