@@ -511,6 +511,21 @@ fn a_contradiction_at_the_end_is_never_cut() {
 }
 
 #[test]
+fn an_empty_segment_that_is_cut_in_its_header() {
+    confined("an_empty_segment_that_is_cut_in_its_header", || {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("store");
+        // One copy of the header is whole, so that nothing is lost.
+        let mut next = Segment::new((2, 1), EPOCH);
+        next.bytes.truncate(700);
+        save(&Crafted { room: 0, ..crafted("cut", vec![in_order(), next]) }, &root);
+        let (reading, writing) = use_it(&root);
+        assert_eq!((reading.unwrap().0, writing.unwrap()), (2, ()));
+        assert_eq!(read(&ReadOnlyStore::open(&root).unwrap()).0, 2 + kinds().len());
+    });
+}
+
+#[test]
 fn a_footer_of_a_file_with_a_hole() {
     confined("a_footer_of_a_file_with_a_hole", || {
         // A table of a billion events that takes no space on the disk.
