@@ -1,13 +1,6 @@
 //! The codecs of the log, against bytes that may say anything: no panic, no allocation that a
 //! length claims and no checksum covers, and what is decoded is encoded to the same bytes. And the
 //! way back: any events, encoded, come out equal.
-//!
-//! ```text
-//! cargo install cargo-fuzz --locked
-//! cd fuzz && cargo fuzz run --sanitizer none frame_decode -- -max_total_time=60
-//! ```
-//!
-//! It works on the stable toolchain; `--sanitizer none` is what makes that possible.
 
 #![no_main]
 
@@ -72,7 +65,7 @@ fn sealed_page(bytes: &[u8]) {
 }
 
 fn round_trip(input: &mut Unstructured<'_>) -> Result<()> {
-    let first = Place::event(Position::new(input.int_in_range(1..=u64::MAX >> 1)?));
+    let first = Place::event(Position::new(input.int_in_range(1..=u64::MAX >> 3)?));
     let synced = Place {
         position: Position::new(input.int_in_range(0..=first.position.get() - 1)?),
         k: input.arbitrary()?,

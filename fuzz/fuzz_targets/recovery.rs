@@ -6,25 +6,15 @@
 //! - over damage, opening for writing refuses and changes nothing;
 //! - without damage it keeps exactly the events that reading showed, takes an append, and leaves a
 //!   log that verifies clean.
-//!
-//! ```text
-//! cargo install cargo-fuzz --locked
-//! cd fuzz && cargo fuzz run --sanitizer none recovery -- -max_total_time=60 -timeout=10
-//! ```
-//!
-//! It works on the stable toolchain; `--sanitizer none` is what makes that possible.
 
 #![no_main]
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::path::Path;
+use std::sync::LazyLock;
 
-use annals::{
-    Durability, Epoch, ErrorKind, ExpectedVersion, NewEvent, Options, Place, Position,
-    ReadOnlyStore, Store, StoreId, Timestamp, Version,
-};
-use annals_env::{Clock, Env, ManualClock, ManualScheduler, MemoryFs, SeededRandom};
+use annals::{Epoch, Place, Position, StoreId, Timestamp, Version};
+use annals_env::MemoryFs;
+use annals_fuzz::opening::{ROOT, check, options};
 use annals_fuzz::{Bounded, event};
 use annals_log::fuzzing::{self, Spot};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
@@ -33,12 +23,9 @@ use libfuzzer_sys::fuzz_target;
 #[global_allocator]
 static ALLOCATOR: Bounded = Bounded;
 
-const ROOT: &str = "/store";
-const SEGMENT: &str = "/store/log/00000000000000000000-0000000001-0000000000.seg";
-const STATE: &str = "/store/state";
+const SEGMENT: &str = "/data/store/log/00000000000000000000-0000000001-0000000000.seg";
+const STATE: &str = "/data/store/state";
 const STREAMS: [&str; 3] = ["a-1", "b-1", "c"];
-/// More than any input here can hold.
-const EVENTS_MAX: usize = 100_000;
 
 /// A new store, closed: a segment's header, and the record of epoch 1.
 static NEW: LazyLock<MemoryFs> = LazyLock::new(|| {
@@ -50,24 +37,9 @@ static NEW: LazyLock<MemoryFs> = LazyLock::new(|| {
 fuzz_target!(|input: &[u8]| {
     // An input that is too short for what it begins is no case.
     if let Ok(fs) = make(&mut Unstructured::new(input)) {
-        check(&fs);
+        check(&fs, &STREAMS);
     }
 });
-
-fn env(fs: &MemoryFs) -> Env {
-    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000)));
-    let scheduler = ManualScheduler::new(Arc::clone(&clock) as Arc<dyn Clock>);
-    Env {
-        fs: Arc::new(fs.clone()),
-        clock,
-        random: Arc::new(SeededRandom::new(7)),
-        scheduler: Arc::new(scheduler),
-    }
-}
-
-fn options(fs: &MemoryFs) -> Options {
-    Store::options().env(env(fs)).durability(Durability::Sync)
-}
 
 /// Where the writer of the frames stands.
 struct Writer {
@@ -212,68 +184,4 @@ fn make(input: &mut Unstructured<'_>) -> Result<MemoryFs> {
     let name = format!("{:020}-{:010}-{:010}.seg", next.position.get(), next.k, 0);
     fs.write_file(&Path::new(ROOT).join("log").join(name), &header).unwrap();
     Ok(fs)
-}
-
-fn files(fs: &MemoryFs) -> BTreeMap<PathBuf, Vec<u8>> {
-    fs.files().into_iter().map(|path| (path.clone(), fs.read_file(&path).unwrap())).collect()
-}
-
-/// Positions and data of the events that can be read.
-fn events(store: &ReadOnlyStore) -> Vec<(Position, Vec<u8>)> {
-    let forward = store.read_all();
-    let mut events = Vec::new();
-    for (count, event) in forward.into_iter().enumerate() {
-        assert!(count < EVENTS_MAX, "reading does not end");
-        if let Ok(event) = event {
-            events.push((event.position(), event.data().to_vec()));
-        }
-    }
-    assert!(events.array_windows().all(|[a, b]| a.0 < b.0));
-    events
-}
-
-fn check(fs: &MemoryFs) {
-    let before = files(fs);
-    let root = Path::new(ROOT);
-    let shown = ReadOnlyStore::open_in(&env(fs), root);
-    let shown = shown.map(|store| {
-        let report = store.verify(&mut |_, _| {}).unwrap();
-        let events = events(&store);
-        // One error for each lost event here, so not to the end.
-        let backward = store.read(annals::Read::all().backward()).take(1_000);
-        backward.for_each(drop);
-        for stream in STREAMS {
-            store.read_stream(stream).take(1_000).for_each(drop);
-            store.last_event(stream).ok();
-        }
-        (events, store.damage().len(), report)
-    });
-    assert_eq!(before, files(fs), "reading changed something");
-
-    let opened = options(fs).open(root);
-    match (&shown, opened) {
-        (Ok((events, 0, _)), Ok(store)) => {
-            let event = NewEvent::json("Added", "{}");
-            store.append("added", ExpectedVersion::NoStream, &[event]).unwrap();
-            store.close().unwrap();
-            let again = ReadOnlyStore::open_in(&env(fs), root).unwrap();
-            assert!(again.verify(&mut |_, _| {}).unwrap().is_clean());
-            let kept = self::events(&again);
-            assert_eq!(kept.len(), events.len() + 1);
-            assert_eq!(&kept[..events.len()], &events[..]);
-            assert!(again.torn_tail().is_none());
-        }
-        (Ok((_, 0, _)), Err(error)) => panic!("no damage, and yet: {error}"),
-        (_, Ok(_)) => panic!("opened over damage"),
-        (_, Err(error)) => {
-            let kind = error.kind();
-            let known =
-                matches!(kind, ErrorKind::Damaged(_) | ErrorKind::Unsupported | ErrorKind::Io);
-            assert!(known, "{error}");
-            let mut after = files(fs);
-            let lock = root.join("lock");
-            after.insert(lock.clone(), before.get(&lock).cloned().unwrap_or_default());
-            assert_eq!(before, after, "changed in spite of {error}");
-        }
-    }
 }

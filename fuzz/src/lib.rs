@@ -1,4 +1,6 @@
-//! What the fuzz targets share. Each target's own page says what it tries and how to run it.
+//! What the fuzz targets share. Each target's own page says what it tries; `fuzz/run` runs them.
+
+pub mod opening;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 

@@ -4,6 +4,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`model`] | the reference store: plain vectors and maps behind the traits of the real one |
+//! | [`pair`] | the real one beside it, and histories done to both |
 //! | [`workload`] | generators of events, appends and reads |
 //! | [`check`] | compares a store's answers with the model's, field by field |
 //! | [`setting`] | the ways to open a store on the machine's own files |
@@ -15,6 +16,8 @@
 //! | [`files`] | copies of folders, on any file system |
 //! | [`folder`] | a store's folder in memory, to be damaged |
 //! | [`segment_file`] | patches and parts of segment files |
+//! | [`confined`](mod@confined) | tests in a process with little memory and time |
+//! | [`crafted`] | files of a log made by hand: contradictions under right checksums |
 //! | [`damage`] | says what a damaged store may answer |
 //! | [`golden`] | makes the golden store |
 //! | [`logs`] | the real event logs beside the project |
@@ -27,6 +30,8 @@
 
 pub mod budget;
 pub mod check;
+pub mod confined;
+pub mod crafted;
 pub mod damage;
 pub mod files;
 pub mod folder;
@@ -36,6 +41,7 @@ pub mod images;
 pub mod logs;
 pub mod meeting;
 pub mod model;
+pub mod pair;
 pub mod process;
 pub mod segment_file;
 pub mod setting;

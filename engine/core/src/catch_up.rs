@@ -45,7 +45,13 @@ impl CatchUp<'_> {
             };
             event_terms.clear();
             terms.of(&event, &mut event_terms);
-            self.apply(&event, &event_terms)?;
+            if let Err(error) = self.apply(&event, &event_terms) {
+                match (error.damage(), &mut over_damage) {
+                    (Some(damage), Some(noted)) => noted.push(damage.clone()),
+                    _ => return Err(error),
+                }
+                continue;
+            }
             let at = event.position();
             if at.get() - saved.get() >= self.index.save_events() && self.save(at)? {
                 saved = at;
@@ -77,11 +83,23 @@ impl CatchUp<'_> {
         if self.index.covers() == position {
             return Ok(());
         }
+        let (stream, version) = (event.stream().to_owned(), event.version());
+        let head = self.index.head(&stream, Position::START, Position::MAX)?;
+        if head.is_some_and(|head| head.version >= version) {
+            let damage = Damage {
+                segment: "log".to_owned(),
+                offset: 0,
+                bytes: 0,
+                positions: Some((position, position)),
+                stream: Some((stream, version)),
+                what: "the version is not above that of the stream's event before it".to_owned(),
+            };
+            let message = damage.to_string();
+            return Err(Error::new(ErrorKind::Damaged(damage), message));
+        }
         let message = format!(
-            "the index takes no more at event {position} (stream {}, version {}): \
-             the log contradicts itself there, or the index is full",
-            event.stream(),
-            event.version()
+            "the index takes no more at event {position} (stream {stream}, version {version}): \
+             it is full"
         );
         Err(Error::new(ErrorKind::Io, message))
     }

@@ -3,15 +3,21 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use annals_env::Fs;
+use annals_env::{Entry, EntryKind, Fs};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::IndexKind;
 
 const LOG: &str = "log";
+const INDEX: &str = "index";
 const LOCK: &str = "lock";
 /// What a store's folder holds.
-const NAMES: [&str; 4] = ["index", LOCK, LOG, "state"];
+const NAMES: [&str; 4] = [INDEX, LOCK, LOG, "state"];
+
+/// What the folders of the indexes are called, of both kinds in every build.
+const INDEX_FOLDERS: [&str; 2] = [MEMORY, ROCKSDB];
+const MEMORY: &str = "memory";
+const ROCKSDB: &str = "rocksdb";
 
 /// Where the lock file is.
 pub(crate) fn lock_path(root: &Path) -> PathBuf {
@@ -20,10 +26,10 @@ pub(crate) fn lock_path(root: &Path) -> PathBuf {
 
 /// Where an index of this kind keeps what it saves. Folders of other kinds are left alone.
 pub(crate) fn index_folder(root: &Path, kind: IndexKind) -> PathBuf {
-    root.join("index").join(match kind {
-        IndexKind::Memory => "memory",
+    root.join(INDEX).join(match kind {
+        IndexKind::Memory => MEMORY,
         #[cfg(feature = "rocksdb")]
-        IndexKind::RocksDb => "rocksdb",
+        IndexKind::RocksDb => ROCKSDB,
     })
 }
 
@@ -45,7 +51,14 @@ pub(crate) fn look(fs: &dyn Fs, root: &Path) -> Result<Folder> {
         }
         Err(error) => return Err(io_error(&format!("opening {}", root.display()), error)),
     };
-    if entries.iter().any(|entry| entry.name == LOG) && is_log(fs, root)? {
+    let has = |name: &str| entries.iter().any(|entry| entry.name == name);
+    check_links(root, &entries, &[LOG, INDEX])?;
+    if has(INDEX)
+        && let Ok(folders) = fs.list(&root.join(INDEX))
+    {
+        check_links(&root.join(INDEX), &folders, &INDEX_FOLDERS)?;
+    }
+    if has(LOG) && is_log(fs, root)? {
         return Ok(Folder::Store);
     }
     match entries.iter().find(|entry| !NAMES.contains(&entry.name.as_str())) {
@@ -55,6 +68,20 @@ pub(crate) fn look(fs: &dyn Fs, root: &Path) -> Result<Folder> {
         }
         None if entries.is_empty() => Ok(Folder::Empty),
         None => Ok(Folder::Store),
+    }
+}
+
+/// What is in a folder of the store must not lie elsewhere.
+fn check_links(root: &Path, entries: &[Entry], folders: &[&str]) -> Result<()> {
+    let is_link =
+        |entry: &&Entry| entry.kind == EntryKind::Other && folders.contains(&entry.name.as_str());
+    match entries.iter().find(is_link) {
+        Some(link) => {
+            let why =
+                format!("{} is a link or a special file: move the folder itself here", link.name);
+            Err(not_a_store(root, &why))
+        }
+        None => Ok(()),
     }
 }
 

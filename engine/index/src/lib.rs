@@ -31,6 +31,8 @@
 
 pub mod conformance;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod memory;
 #[cfg(feature = "rocksdb")]
 mod rocks;

@@ -76,7 +76,7 @@ pub(crate) fn read_frame(
         FrameKind::Commit => {
             match StreamTable::decode(bytes.get(..header_length as usize).unwrap_or_default()) {
                 Some(streams) => Some(streams),
-                None => return Ok(Err(FrameFault::Field("stream table"))),
+                None => return Ok(Err(FrameFault::Contradiction)),
             }
         }
         FrameKind::Control => None,

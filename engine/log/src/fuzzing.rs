@@ -39,6 +39,28 @@ pub fn footer(bytes: &[u8], salt: u64, offset: u64) {
     }
 }
 
+/// Makes the checksums of the footer at the end of a segment's file right, as far as its lengths make
+/// sense; of the offset table only where that is wanted.
+pub fn seal_footer(file: &mut [u8], salt: u64, table: bool) -> Option<()> {
+    let end = file.len().checked_sub(TRAILER_BYTES)?;
+    let (rest, trailer) = file.split_at_mut(end);
+    // Without its name it is none, and the segment only full.
+    trailer.get_mut(..8)?.copy_from_slice(b"ANLSEALD");
+    let number = |at: usize| Cursor::new(trailer.get(at..)?).u32().map(|number| number as usize);
+    let (summary_length, entries) = (number(8)?, number(16)?);
+    let summary_at = end.checked_sub(summary_length)?;
+    let table_at = summary_at.checked_sub(entries.checked_mul(4)?)?;
+    let (rest, summary) = rest.split_at_mut(summary_at);
+    if table && let Some(sum) = summary.get_mut(56..60) {
+        sum.copy_from_slice(&crc(rest.get(table_at..)?).to_le_bytes());
+    }
+    let sum = checksum::sealed(summary, salt, summary_at as u64);
+    trailer.get_mut(12..16)?.copy_from_slice(&sum.to_le_bytes());
+    let (fields, sum) = trailer.split_last_chunk_mut()?;
+    *sum = checksum::sealed(fields, salt, end as u64).to_le_bytes();
+    Some(())
+}
+
 /// The payload of a control record.
 pub fn control(payload: &[u8]) {
     match Control::decode(payload) {

@@ -11,7 +11,7 @@ use crate::Damage;
 use crate::error::{LogError, Result};
 use crate::format::footer::{Summary, TRAILER_BYTES, Trailer};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentHeaderFault};
-use crate::offsets::{LiveOffsets, OffsetTable};
+use crate::offsets::{EVENT_BYTES_MIN, LiveOffsets, OffsetTable};
 
 /// The folder of the segments, inside the store's.
 pub(crate) const LOG_FOLDER: &str = "log";
@@ -23,6 +23,9 @@ const HEADER_OFFSETS: [usize; 2] = [0, 512];
 const HEADER_PAGE_BYTES: usize = 1024;
 /// Where the first frame begins.
 pub(crate) const FRAMES_START: u64 = HEADER_PAGE_BYTES as u64;
+/// No segment's file is longer: the largest segment, a commit beyond it and the footer fit in. What
+/// lies behind in a file made to look longer is not read.
+pub(crate) const FILE_BYTES_MAX: u64 = 2 << 30;
 /// Files grow in multiples of this.
 pub(crate) const PAGE_BYTES: u64 = 4096;
 
@@ -180,6 +183,11 @@ pub(crate) fn write_zeros(file: &dyn File, from: u64, to: u64) -> (u64, io::Resu
     (at, Ok(()))
 }
 
+/// The length of a segment's file, as far as it is read.
+pub(crate) fn length(file: &dyn File) -> io::Result<u64> {
+    Ok(file.len()?.min(FILE_BYTES_MAX))
+}
+
 /// What stands at the end of a segment's file.
 pub(crate) enum Footer {
     /// A trailer that is whole, and all that it promises.
@@ -193,7 +201,7 @@ pub(crate) enum Footer {
 /// Reads the footer of a segment with this header.
 pub(crate) fn read_footer(name: &str, file: &dyn File, header: &SegmentHeader) -> Result<Footer> {
     let fail = |error| LogError::io(format!("reading {name}"), error);
-    let length = file.len().map_err(fail)?;
+    let length = length(file).map_err(fail)?;
     let Some(at) = length.checked_sub(TRAILER_BYTES as u64).filter(|&at| at >= FRAMES_START) else {
         return Ok(Footer::None);
     };
@@ -230,6 +238,7 @@ pub(crate) fn read_footer(name: &str, file: &dyn File, header: &SegmentHeader) -
         summary.first == header.first
             && summary.events == trailer.offsets
             && (FRAMES_START..=offsets_at).contains(&summary.frames_end)
+            && u64::from(summary.events) <= (summary.frames_end - FRAMES_START) / EVENT_BYTES_MIN
     });
     let Some(summary) = summary else {
         return Ok(damaged(summary_at, "the summary of the footer contradicts itself"));
@@ -275,6 +284,6 @@ impl Segment {
     }
 
     pub(crate) fn file_bytes(&self) -> Result<u64> {
-        self.file.len().map_err(|error| self.io(error))
+        length(&*self.file).map_err(|error| self.io(error))
     }
 }

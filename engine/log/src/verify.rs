@@ -180,6 +180,7 @@ impl Verifier<'_> {
         };
         let OffsetTable::Sealed { at, count, .. } = segment.offsets else { return Ok(()) };
         let table = read_table(segment)?;
+        let frames_end = walk.offset;
         if table.is_none() {
             complain(at, u64::from(count) * 4, "the footer's table of offsets is damaged");
         }
@@ -203,6 +204,7 @@ impl Verifier<'_> {
             && summary.controls == contents.controls
             && summary.epochs == contents.epochs
             && summary.last == walk.last
+            && summary.frames_end == frames_end
             && (summary.recorded_first, summary.recorded_last)
                 == contents.recorded.unwrap_or((zero, zero));
         if !agrees {

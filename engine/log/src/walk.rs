@@ -27,6 +27,8 @@ pub(crate) struct Walk {
     pub(crate) last: Place,
     /// The epoch that it should belong to, unless it begins one.
     pub(crate) epoch: u32,
+    /// What stands here has the right checksum and contradicts itself: no crash makes that.
+    pub(crate) contradicts: bool,
 }
 
 /// A frame with the outcome of reading all of its records.
@@ -58,12 +60,13 @@ impl Walk {
         let first = segment.header.first;
         let last = Place { position: first.position, k: first.k.saturating_sub(1) };
         let epoch = segment.header.epoch.number;
-        Self { segment, window, bound, offset: FRAMES_START, last, epoch }
+        Self { segment, window, bound, offset: FRAMES_START, last, epoch, contradicts: false }
     }
 
     /// The frame that begins where the walk stands, where one does that may follow. A header whose
-    /// checksum is right and whose fields are not is no accident of the disk: that is an error.
+    /// checksum is right and whose kind or flags are not known is another version's: that is an error.
     pub(crate) fn frame(&mut self) -> Result<Option<Frame>> {
+        self.contradicts = false;
         match read_frame(&mut self.window, &self.segment, self.offset, self.bound)? {
             Ok(frame) => {
                 let header = &frame.header;
@@ -71,10 +74,13 @@ impl Walk {
                     || (header.kind == FrameKind::Control && header.epoch > self.epoch);
                 Ok((header.follows(self.last) && epoch_fits).then_some(frame))
             }
-            Err(FrameFault::Field(field)) => {
+            Err(FrameFault::Unknown(field)) => {
                 Err(self.unsupported(self.offset, &format!("an unknown {field}")))
             }
-            Err(_) => Ok(None),
+            Err(fault) => {
+                self.contradicts = fault == FrameFault::Contradiction;
+                Ok(None)
+            }
         }
     }
 

@@ -307,7 +307,8 @@ pub fn history(max: usize) -> impl Strategy<Value = Vec<Op>> {
     prop::collection::vec(op(), 1..=max)
 }
 
-fn op() -> impl Strategy<Value = Op> {
+/// One operation.
+pub fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         36 => commit().prop_map(Op::Commit),
         6 => prop::collection::vec(commit(), 1..6).prop_map(Op::Submit),

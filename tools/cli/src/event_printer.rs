@@ -46,7 +46,7 @@ impl EventPrinter {
             Shape::Lines(line) => {
                 line.clear();
                 put_event(line, event);
-                self.out.write(line)
+                self.out.json_line(line)
             }
             Shape::Table { table, streams, wide } => {
                 table.row(&mut self.out, cells(event, *streams, *wide))

@@ -57,17 +57,39 @@ pub(crate) fn rate(count: u64, time: Duration) -> String {
     grouped(u64::try_from(rate).unwrap_or(u64::MAX))
 }
 
-/// A text as it is safe to show: control characters, which could drive a terminal, are replaced.
+/// A text as it is safe to show: control characters, which could drive a terminal, are replaced, and
+/// so are those that turn the order of what stands around them.
 pub(crate) fn plain(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    let drives =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(drives) {
         return Cow::Borrowed(text);
     }
     let show = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',
-        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c if drives(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     };
     Cow::Owned(text.chars().map(show).collect())
+}
+
+/// JSON as it is safe to show: JSON may hold control characters of one kind as they are, those from
+/// U+007F to U+009F, and only inside of texts, where an escape means the same.
+pub(crate) fn plain_json(json: &[u8]) -> Cow<'_, [u8]> {
+    let is_control = |c: char| ('\u{7f}'..='\u{9f}').contains(&c);
+    let Ok(text) = str::from_utf8(json) else { return Cow::Borrowed(json) };
+    if !text.contains(is_control) {
+        return Cow::Borrowed(json);
+    }
+    let mut shown = String::with_capacity(text.len() + 64);
+    for c in text.chars() {
+        if is_control(c) {
+            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown.into_bytes())
 }
 
 /// A text as a word of a shell's command line.
@@ -108,6 +130,12 @@ mod tests {
     #[test]
     fn texts() {
         assert_eq!(plain("a\tb\u{1b}[31m"), "a b\u{fffd}[31m");
+        assert_eq!(plain("\u{9b}2J \u{202e}1 €"), "\u{fffd}2J \u{fffd}1 €");
+        assert_eq!(
+            plain_json("{\"a\":\"\u{9b}31m ä\u{7f}\"}\n".as_bytes()),
+            &b"{\"a\":\"\\u009b31m \xc3\xa4\\u007f\"}\n"[..]
+        );
+        assert_eq!(plain_json(b"\xff\n"), &b"\xff\n"[..]);
         assert_eq!(quoted("order-42"), "order-42");
         assert_eq!(quoted("it's"), r"'it'\''s'");
     }

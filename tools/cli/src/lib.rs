@@ -22,6 +22,8 @@ mod failure;
 mod filter;
 mod follow;
 mod format;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod humane;
 mod import;
 mod interrupt;

@@ -6,6 +6,7 @@ use anstream::{AutoStream, ColorChoice};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::Failure;
+use crate::humane::plain_json;
 
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -14,13 +15,15 @@ const BUFFER_BYTES: usize = 64 << 10;
 pub(crate) struct Output {
     out: BufWriter<StdoutLock<'static>>,
     styled: bool,
+    terminal: bool,
 }
 
 impl Output {
     pub(crate) fn new() -> Self {
         let stdout = io::stdout();
         let styled = AutoStream::choice(&stdout) != ColorChoice::Never;
-        Self { out: BufWriter::with_capacity(BUFFER_BYTES, stdout.lock()), styled }
+        let terminal = is_terminal();
+        Self { out: BufWriter::with_capacity(BUFFER_BYTES, stdout.lock()), styled, terminal }
     }
 
     /// Whether colours and the like are welcome.
@@ -37,12 +40,17 @@ impl Output {
         self.write(b"\n")
     }
 
+    /// A line of JSON, line feed included: byte for byte, but to a terminal, which it must not drive.
+    pub(crate) fn json_line(&mut self, line: &[u8]) -> Result<(), Failure> {
+        if self.terminal { self.write(&plain_json(line)) } else { self.write(line) }
+    }
+
     /// One value as a line of JSON.
     pub(crate) fn json(&mut self, value: &impl serde::Serialize) -> Result<(), Failure> {
         let mut line = serde_json::to_vec(value)
             .map_err(|error| Failure::failed(format!("the output cannot be written: {error}")))?;
         line.push(b'\n');
-        self.write(&line)
+        self.json_line(&line)
     }
 
     /// Hands on what is buffered. To be called at the end: dropping would hide a failure.

@@ -7,7 +7,7 @@ use annals::{Damage, ReadOnlyStore, Report, TornTail};
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure};
-use crate::humane::{bytes, counted, duration};
+use crate::humane::{bytes, counted, duration, plain};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use crate::reading::damaged;
@@ -109,7 +109,8 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
         })?;
     } else {
         for line in lines(&report, begun.elapsed()) {
-            out.line(&line)?;
+            // It may name a stream, and a name may hold anything that a disk can.
+            out.line(&plain(&line))?;
         }
     }
     out.flush()?;

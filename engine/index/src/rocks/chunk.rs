@@ -10,8 +10,8 @@
 //! | varint | the distance from the first to the last |
 //! | varints | each position's distance from the one before, but the first's |
 
+use super::keys::BLOCK_BITS;
 use crate::memory::varint;
-use crate::rocks::keys::BLOCK_BITS;
 
 /// Most positions of a chunk: who looks for one of them passes over the other chunks.
 pub(super) const POSITIONS_MAX: usize = 1024;

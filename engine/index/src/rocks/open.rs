@@ -133,10 +133,13 @@ fn saved(db: &Db, store: StoreId) -> Result<Result<Option<Saved>, Unusable>, Fai
     }
 }
 
-/// Whether the folder has RocksDB's entry file; `None`: it is empty.
+/// Whether the folder may be RocksDB's: it has the entry file, and nothing in it is a link, which
+/// RocksDB would follow, or a device. `None`: it is empty.
 fn has_entry(dir: &Path) -> io::Result<Option<bool>> {
     let entries = RealFs.list(dir)?;
-    Ok((!entries.is_empty()).then(|| entries.iter().any(|entry| entry.name == ENTRY_FILE)))
+    let is_there = entries.iter().any(|entry| entry.name == ENTRY_FILE);
+    let is_own = entries.iter().all(|entry| entry.kind != EntryKind::Other);
+    Ok((!entries.is_empty()).then_some(is_there && is_own))
 }
 
 /// Removes all files of a folder, and makes it where it is missing.

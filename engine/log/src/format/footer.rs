@@ -2,8 +2,8 @@
 
 use annals_types::{Epoch, Place, Position, Timestamp};
 
-use super::checksum;
 use super::cursor::Cursor;
+use super::{POSITION_MAX, checksum};
 
 /// Bytes of the trailer, the last of a sealed segment's file.
 pub(crate) const TRAILER_BYTES: usize = 32;
@@ -113,6 +113,7 @@ impl Summary {
             epochs.push(EpochStart { epoch, place: place(&mut cursor)? });
         }
         let sane = first <= last
+            && last.position.get() <= POSITION_MAX
             && last.position.get() - first.position.get() == u64::from(events)
             && recorded_first <= recorded_last;
         sane.then_some(Self {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use annals_types::{Place, Position, Timestamp, Version};
 
-use super::checksum;
 use super::cursor::{Cursor, is_text};
+use super::{POSITION_MAX, checksum};
 
 /// Bytes of the header before the stream table.
 pub(crate) const FIXED_BYTES: usize = 56;
@@ -75,8 +75,10 @@ pub(crate) enum FrameFault {
     NoFrame,
     /// The header's checksum is wrong.
     Checksum,
-    /// The checksum is right and a field is not.
-    Field(&'static str),
+    /// The checksum is right and a field has a value that this version does not know.
+    Unknown(&'static str),
+    /// The checksum is right and the fields contradict each other.
+    Contradiction,
 }
 
 impl FrameHeader {
@@ -196,10 +198,10 @@ impl FrameHeader {
     ) -> Option<Result<Self, FrameFault>> {
         let _marker = cursor.u16()?;
         let Some(kind) = FrameKind::from_code(cursor.u8()?) else {
-            return Some(Err(FrameFault::Field("frame kind")));
+            return Some(Err(FrameFault::Unknown("frame kind")));
         };
         if cursor.u8()? != 0 {
-            return Some(Err(FrameFault::Field("frame flags")));
+            return Some(Err(FrameFault::Unknown("frame flags")));
         }
         let _lengths = cursor.u64()?;
         let position = Position::new(cursor.u64()?);
@@ -216,19 +218,13 @@ impl FrameHeader {
         let room = (length - header_length) as usize / RECORD_PREFIX_BYTES;
         let header =
             Self { kind, length, header_length, first, count, epoch, recorded_at, digest, synced };
-        Some(if n == 0 || count as usize > room {
-            Err(FrameFault::Field("record count"))
-        } else if position.get().checked_add(u64::from(n)).is_none() {
-            Err(FrameFault::Field("position"))
-        } else if epoch == 0 {
-            Err(FrameFault::Field("epoch"))
-        } else if kind == FrameKind::Control && header_length as usize != FIXED_BYTES {
-            Err(FrameFault::Field("header length"))
-        } else if synced >= first {
-            Err(FrameFault::Field("synced place"))
-        } else {
-            Ok(header)
-        })
+        let sane = n > 0
+            && count as usize <= room
+            && position.get().saturating_add(u64::from(n)) <= POSITION_MAX
+            && epoch > 0
+            && (kind == FrameKind::Commit || header_length as usize == FIXED_BYTES)
+            && synced < first;
+        Some(if sane { Ok(header) } else { Err(FrameFault::Contradiction) })
     }
 }
 

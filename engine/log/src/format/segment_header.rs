@@ -3,7 +3,7 @@
 use annals_types::{Epoch, Place, Position, StoreId};
 
 use super::cursor::Cursor;
-use super::{FORMAT, REVISION};
+use super::{FORMAT, POSITION_MAX, REVISION};
 
 /// Bytes of a segment's header.
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 128;
@@ -84,7 +84,8 @@ impl SegmentHeader {
         let first = Place { position, k: cursor.u32()? };
         let epoch = Epoch { number: cursor.u32()?, id: cursor.u64()? };
         let reserved_is_zero = cursor.left().iter().all(|&byte| byte == 0);
-        Some(if intact && reserved_is_zero && first.k > 0 {
+        let sane = reserved_is_zero && first.k > 0 && position.get() <= POSITION_MAX;
+        Some(if intact && sane {
             Ok(Self { store, salt, first, generation, epoch })
         } else {
             Err(SegmentHeaderFault::Damaged)

@@ -3,6 +3,7 @@
 
 use annals_types::{Epoch, Place, Position, StoreId};
 
+use super::POSITION_MAX;
 use super::cursor::Cursor;
 
 /// Bytes of the page.
@@ -88,7 +89,8 @@ impl State {
         let (durable, visible) = (place()?, place()?);
         let reserved_is_zero = cursor.left().iter().all(|&byte| byte == 0);
         // A page counts up by one: none gets there.
-        let sane = reserved_is_zero && sequence < u64::MAX;
+        let there = durable.position.max(visible.position).get() <= POSITION_MAX;
+        let sane = reserved_is_zero && sequence < u64::MAX && there;
         sane.then_some(Self { store, sequence, epoch, durable, visible })
     }
 }

@@ -12,7 +12,7 @@ use crate::error::{LogError, Result};
 use crate::format::segment_header::SegmentHeader;
 use crate::format::state::State;
 use crate::offsets::{LiveOffsets, OffsetTable};
-use crate::segment::{self, LOG_FOLDER, OpenedHeader, Segment, TEMPORARY_SUFFIX};
+use crate::segment::{self, FILE_BYTES_MAX, LOG_FOLDER, OpenedHeader, Segment, TEMPORARY_SUFFIX};
 use crate::state_page::{self, STATE_FILE};
 
 /// The files of a log and what their headers say.
@@ -90,6 +90,11 @@ impl Inventory {
                 continue;
             }
             let (name, file, header) = segment::open(fs, root, &entry.name, access)?;
+            let length =
+                file.len().map_err(|error| LogError::io(format!("reading {name}"), error))?;
+            if length > FILE_BYTES_MAX {
+                damage.push(file_damage(&name, "the file is longer than any segment"));
+            }
             match header {
                 OpenedHeader::Whole(header) => segments.push((Listed { name, file, header }, None)),
                 OpenedHeader::Half(header, note) => {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use annals_env::File;
 use annals_types::{Epoch, Place, Position, Timestamp};
 
-use crate::error::Result;
+use crate::error::{LogError, Result};
 use crate::format::control::Control;
 use crate::format::footer::{EpochStart, add_epoch};
 use crate::format::frame::FrameKind;
@@ -252,8 +252,8 @@ impl Recovery {
             Footer::Damaged(damage) => self.inventory.notes.push(damage),
             Footer::None => {}
         }
-        let reserved =
-            file.len().map_err(|error| crate::LogError::io(format!("reading {name}"), error))?;
+        let reserved = segment::length(&*file)
+            .map_err(|error| LogError::io(format!("reading {name}"), error))?;
         let offsets = Arc::new(LiveOffsets::new());
         let table = OffsetTable::Live(Arc::clone(&offsets));
         let segment = Arc::new(Segment { name, file, header, offsets: table, summary: None });
@@ -334,7 +334,8 @@ impl Recovery {
                 }
             };
             let rest = if rest_end <= walk.offset { Rest::Zero } else { Rest::Bytes };
-            let proven = self.proof > walk.last;
+            // What has a right checksum was written so, and is never cut.
+            let proven = self.proof > walk.last || walk.contradicts;
             #[cfg(annals_canary)]
             let proven = proven && !annals_env::canary::is("damage is cut off");
             match decide(follows, rest, proven) {
@@ -510,13 +511,17 @@ pub(crate) fn frame_damage(segment: &Segment, checked: &CheckedFrame) -> Vec<Dam
 
 /// Where the bytes behind the walk's place that are not zero end; its place where all are zero.
 pub(crate) fn rest_end(walk: &mut Walk, file_end: u64) -> Result<u64> {
-    const PIECE: u64 = 64 << 10;
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     let mut end = walk.offset;
     let mut at = walk.offset;
     while at < file_end {
-        let length = usize::try_from(PIECE.min(file_end - at)).unwrap_or_default();
+        let left = usize::try_from(file_end - at).unwrap_or(ZEROS.len());
+        let length = left.min(ZEROS.len());
         let piece = walk.window.get(at, length).map_err(|error| walk.segment.io(error))?;
-        if let Some(last) = piece.iter().rposition(|&byte| byte != 0) {
+        // Room that was never written is compared as a whole.
+        if ZEROS.get(..piece.len()) != Some(&piece)
+            && let Some(last) = piece.iter().rposition(|&byte| byte != 0)
+        {
             end = at + last as u64 + 1;
         }
         if piece.len() < length {

@@ -126,7 +126,8 @@ impl Recovered {
 fn own_last_page(tail: &Tail) -> std::io::Result<()> {
     let start = tail.end - tail.end % PAGE_BYTES;
     let mut page = vec![0; usize::try_from(tail.end - start).unwrap_or_default()];
-    tail.segment.file.read_exact_at(&mut page, start)?;
+    // A file that was cut inside of its header has less, and gets zeros for the rest.
+    tail.segment.file.read_at(&mut page, start)?;
     tail.segment.file.write_at(&page, start)
 }
 
@@ -178,7 +179,11 @@ impl Settled {
     /// [`LogError::DiskFull`] where there is no room for the epoch's record, and I/O errors.
     pub fn start<P: Publish>(self, options: LogOptions, publish: P) -> Result<Log<P>> {
         let env = self.env;
-        let epoch = Epoch { number: self.epoch_number.saturating_add(1), id: env.random.u64() };
+        let number = self.epoch_number.checked_add(1).ok_or_else(|| LogError::Unsupported {
+            segment: LOG_FOLDER.to_owned(),
+            what: "the last epoch that can be told apart".to_owned(),
+        })?;
+        let epoch = Epoch { number, id: env.random.u64() };
         #[cfg(annals_canary)]
         let epoch = match annals_env::canary::is("an epoch's number comes again") {
             true => Epoch { number: epoch.number.saturating_sub(1).max(1), ..epoch },

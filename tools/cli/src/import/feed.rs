@@ -88,7 +88,7 @@ impl Feed {
     }
 }
 
-fn read(input: Input, sender: &SyncSender<Message>) {
+pub(super) fn read(input: Input, sender: &SyncSender<Message>) {
     let name = input.name().to_owned();
     let (ending, rest) = match input.unpack() {
         Ok((mut text, broken)) => {

@@ -22,6 +22,13 @@ pub(super) struct Input {
 }
 
 impl Input {
+    /// These bytes, as if a file had them.
+    #[cfg(fuzzing)]
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        let raw = Counted { source: Box::new(io::Cursor::new(bytes)), bytes: Arc::default() };
+        Self { name: "input".to_owned(), raw, bytes_total: None }
+    }
+
     /// Opens the file, or standard input where it is `-`.
     pub(super) fn open(file: &str) -> Result<Self, Failure> {
         let failed = |error| Failure::failed(format!("{file} cannot be read: {error}"));

@@ -4,6 +4,8 @@
 //! main thread appends, syncs once for each batch and says so (`writer`).
 
 mod feed;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod input;
 mod known;
 mod line;

@@ -31,4 +31,6 @@ mod repeating;
 #[cfg(test)]
 mod session;
 #[cfg(test)]
+mod terminal;
+#[cfg(test)]
 mod usage;
