@@ -49,7 +49,15 @@ fn changed<'a>(
     after: &'a BTreeMap<PathBuf, Vec<u8>>,
 ) -> Vec<&'a PathBuf> {
     let all = before.keys().chain(after.keys());
-    all.filter(|path| before.get(*path) != after.get(*path)).collect()
+    all.filter(|path| match (before.get(*path), after.get(*path)) {
+        // A segment that a crash cut in its header has its length again, in zeros.
+        (Some(old), Some(new)) if new.len() > old.len() => {
+            let (same, grown) = new.split_at(old.len());
+            same != old || grown.iter().any(|&byte| byte != 0)
+        }
+        (old, new) => old != new,
+    })
+    .collect()
 }
 
 /// Positions and data of the events that can be read.
@@ -100,7 +108,7 @@ pub fn show(fs: &MemoryFs, streams: &[&str]) -> annals::Result<Shown> {
 }
 
 fn show_opened(store: &ReadOnlyStore, streams: &[&str]) -> Shown {
-    let report = store.verify(&mut |_, _| {}).unwrap();
+    let report = store.verify_deep(&mut |_, _| {}).unwrap();
     let events = events(store);
     // One error for each lost event here, so not to the end.
     let backward = store.read(Read::all().backward()).take(1_000);
@@ -144,7 +152,7 @@ pub fn check(fs: &MemoryFs, streams: &[&str]) -> Readable {
             assert_eq!(&kept[..shown.events.len()], &shown.events[..]);
             if shown.is_clean {
                 added.unwrap();
-                assert!(again.verify(&mut |_, _| {}).unwrap().is_clean());
+                assert!(again.verify_deep(&mut |_, _| {}).unwrap().is_clean());
             }
             assert!(again.torn_tail().is_none());
         }

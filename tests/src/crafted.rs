@@ -155,7 +155,9 @@ impl Frame {
         Self { epoch: number, ..Self::control(place, body) }
     }
 
-    fn bytes(&self, offset: usize) -> Vec<u8> {
+    /// Its bytes at this offset of a segment.
+    #[must_use]
+    pub fn bytes(&self, offset: usize) -> Vec<u8> {
         let header_length = 56 + self.table.len();
         let (mut records, mut sums) = (Vec::new(), Fields::default());
         for (index, record) in (0..).zip(&self.records) {
@@ -224,8 +226,8 @@ impl Segment {
     pub fn new(first: Place, (number, id): (u32, u64)) -> Self {
         let header = Fields::default()
             .bytes(b"\x89ANL\r\n\x1a\n")
-            .u16(0)
-            .u16(1)
+            .u16(annals::FORMAT)
+            .u16(annals::REVISION)
             .u32(0)
             .bytes(&STORE_ID)
             .u64(SALT)

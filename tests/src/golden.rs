@@ -12,6 +12,7 @@ use annals_env::{FaultyFs, LastChoices, MemoryFs};
 
 use crate::check;
 use crate::folder::Folder;
+use crate::mending;
 use crate::model::{self, Model};
 use crate::workload::seeded;
 use crate::world::{BEGINNING, World};
@@ -45,7 +46,7 @@ pub const OLD_IMAGE: &str = "image-1";
 /// All golden stores, made now.
 #[must_use]
 pub fn all() -> Vec<Golden> {
-    vec![healthy(), killed(), damaged()]
+    vec![healthy(), killed(), damaged(), repaired()]
 }
 
 /// Two openings, sealed segments, an active one, closed: the index image covers all.
@@ -89,6 +90,13 @@ fn damaged() -> Golden {
         bytes[place.expect("it is in the first segment") + data.len() / 2] ^= 0x10;
     });
     Golden { name: "damaged", folder, model }
+}
+
+/// The damaged one, repaired: its first segment is of generation 1 and has a hole.
+fn repaired() -> Golden {
+    let damaged = damaged();
+    mending::repair(&damaged.folder.world(), true).expect("it can be repaired");
+    Golden { name: "repaired", ..damaged }
 }
 
 /// What reading gives, one line for each event and each damaged stretch, every field in words: kept

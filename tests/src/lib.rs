@@ -19,6 +19,7 @@
 //! | [`confined`](mod@confined) | tests in a process with little memory and time |
 //! | [`crafted`] | files of a log made by hand: contradictions under right checksums |
 //! | [`damage`] | says what a damaged store may answer |
+//! | [`mending`] | says what a repair owes |
 //! | [`golden`] | makes the golden store |
 //! | [`logs`] | the real event logs beside the project |
 //! | [`process`] | processes that write, read and are killed |
@@ -40,6 +41,7 @@ pub mod history;
 pub mod images;
 pub mod logs;
 pub mod meeting;
+pub mod mending;
 pub mod model;
 pub mod pair;
 pub mod process;

@@ -157,9 +157,15 @@ impl Model {
             return vec![ErrorKind::Invalid(invalid)];
         }
         // Before anything else: a retry meets what its first try has changed.
-        if let Some((id, position)) = self.known_id(commit) {
-            let reused = ErrorKind::IdReused { id, position };
-            return if self.repeated(commit).is_some() { Vec::new() } else { vec![reused] };
+        if self.repeated(commit).is_some() {
+            return Vec::new();
+        }
+        // Of several the store names any: those of commits in flight it meets later.
+        let reused =
+            self.known_ids(commit).map(|(id, position)| ErrorKind::IdReused { id, position });
+        let reused: Vec<ErrorKind> = reused.collect();
+        if !reused.is_empty() {
+            return reused;
         }
         let mut refusals = Vec::new();
         for (stream, expected) in commit.expectations() {
@@ -190,16 +196,16 @@ impl Model {
     /// What the commit was given when it came first, where the store has it already.
     #[must_use]
     pub fn repeated(&self, commit: &Commit<'_>) -> Option<Written> {
-        let (_, position) = self.known_id(commit)?;
+        let (_, position) = self.known_ids(commit).next()?;
         let number = self.commits.partition_point(|first| first.end < position);
         let first = self.commits.get(number)?;
         let same = first.commit.events().eq(commit.events());
         same.then(|| Written { repeated: true, ..self.written(number) })
     }
 
-    /// The first of the commit's ids that the store has.
-    fn known_id(&self, commit: &Commit<'_>) -> Option<(EventId, Position)> {
-        commit.ids().find_map(|id| Some((id, self.find_id(id)?)))
+    /// Those of the commit's ids that the store has.
+    fn known_ids(&self, commit: &Commit<'_>) -> impl Iterator<Item = (EventId, Position)> {
+        commit.ids().filter_map(|id| Some((id, self.find_id(id)?)))
     }
 
     fn find_id(&self, id: EventId) -> Option<Position> {

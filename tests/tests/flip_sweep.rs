@@ -350,6 +350,48 @@ fn without_state_or_index() {
     }
 }
 
+/// A disk gives back a block of another place, of another file, or one that was there before.
+#[test]
+fn blocks_from_elsewhere() {
+    let sample = Sample::new(2, 19);
+    let older = Sample::new(1, 19);
+    let segments = sample.folder.segments();
+    let files: Vec<(PathBuf, Vec<u8>)> =
+        segments.iter().map(|path| (path.clone(), sample.folder.read(path))).collect();
+    let mut swaps = Vec::new();
+    for (path, bytes) in &files {
+        for block in [512, 4096] {
+            for (number, to) in (0..bytes.len()).step_by(block).enumerate() {
+                let own = number * 7 % (bytes.len() / block) * block;
+                let (other, theirs) = &files[(number + 1) % files.len()];
+                let there = number * 5 % (theirs.len() / block) * block;
+                swaps.push((path.clone(), to, bytes[own..own + block].to_vec()));
+                swaps.push((path.clone(), to, theirs[there..there + block].to_vec()));
+                if other != path && to + block <= theirs.len() {
+                    swaps.push((path.clone(), to, theirs[to..to + block].to_vec()));
+                }
+                // The same place, before it was written the last time.
+                let before = older.folder.files().contains(path).then(|| older.folder.read(path));
+                if let Some(block) = before.as_ref().and_then(|old| old.get(to..to + block)) {
+                    swaps.push((path.clone(), to, block.to_vec()));
+                }
+            }
+        }
+    }
+    let found = AtomicUsize::new(0);
+    for_each(&swaps, |(path, to, block)| {
+        let folder = sample.folder.copy();
+        folder.change(path, |bytes| bytes[*to..*to + block.len()].copy_from_slice(block));
+        let finding = examined_in_turn(&folder, &sample, to / 512).map_err(|error| {
+            format!("{} bytes at {to} of {}: {error}", block.len(), path.display())
+        })?;
+        found.fetch_add(usize::from(!finding.is_harmless()), Ordering::Relaxed);
+        Ok(())
+    });
+    println!("blocks from elsewhere: {} experiments, {found:?} found", swaps.len());
+    assert!(found.into_inner() > swaps.len() / 2);
+}
+
 #[test]
 fn garbage_behind_a_file() {
     let sample = Sample::new(2, 14);

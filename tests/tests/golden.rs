@@ -197,3 +197,15 @@ fn the_damaged_one_gives_all_but_one() {
     assert_eq!(report.damage.len(), 1);
     assert_eq!(report.damage[0].positions, Some((Position::new(4), Position::new(4))));
 }
+
+#[test]
+fn the_repaired_one_gives_all_but_one_without_a_word() {
+    let (folder, golden) = find("repaired");
+    let store = ReadOnlyStore::open(&folder).unwrap();
+    let (positions, damaged) = readable(&store, &golden);
+    assert_eq!((positions.len() as u64 + 1, damaged), (golden.model.head().get(), 0));
+    let report = store.verify_deep(&mut |_, _| {}).unwrap();
+    assert!(report.is_clean(), "{:?}", report.damage);
+    let [loss] = &report.losses[..] else { panic!("{:?}", report.losses) };
+    assert_eq!((loss.first, loss.last), (Position::new(4), Position::new(4)));
+}

@@ -126,6 +126,9 @@ fn use_it(root: &Path) -> (Result<(usize, usize)>, Result<()>) {
             }
             store.close()
         });
+        if writing.is_err() {
+            break;
+        }
     }
     for error in [reading.as_ref().err(), writing.as_ref().err()].into_iter().flatten() {
         assert!(is_reason(error), "{error} ({:?})", error.kind());

@@ -281,7 +281,8 @@ impl Engine {
         candidates.retain(|&position| position <= pinned);
         candidates.extend(self.derived_position(id, pinned));
         for position in candidates {
-            if self.log.reader().event(position)?.id() == id {
+            let event = self.log.reader().event(position)?;
+            if event.is_some_and(|event| event.id() == id) {
                 return Ok(Some(position));
             }
         }
@@ -349,7 +350,8 @@ impl Engine {
         let mut candidates = Candidates::new(lookup, from, pinned, false);
         let mut events = self.log.reader().events();
         while let Some(position) = candidates.next(&*self.index)? {
-            if condition.query.matches(&events.get(position)?) {
+            let event = events.get(position)?;
+            if event.is_some_and(|event| condition.query.matches(&event)) {
                 return Ok(Some(position));
             }
         }

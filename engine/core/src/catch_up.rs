@@ -1,7 +1,7 @@
 //! Bringing an index up to the end of the log.
 
 use annals_index::{Covers, Entry, Index, Terms};
-use annals_log::{Damage, Event, LogError, LogReader};
+use annals_log::{Damage, Event, LogError, LogReader, LostStream};
 use annals_types::{Place, Position};
 use smallvec::SmallVec;
 
@@ -33,6 +33,10 @@ impl CatchUp<'_> {
         let total = head.get().saturating_sub(start.get());
         let mut saved = start;
         let mut event_terms = SmallVec::new();
+        let losses = self.reader.losses();
+        let lost = losses.iter().flat_map(|loss| &loss.streams);
+        let mut lost =
+            lost.filter(|lost| start < lost.position && lost.position <= head).peekable();
         for event in self.reader.scan(start.plus(1), head) {
             let event = match (event, &mut over_damage) {
                 (Ok(event), _) => event,
@@ -43,6 +47,9 @@ impl CatchUp<'_> {
                 }
                 (Err(error), _) => return Err(error.into()),
             };
+            while let Some(lost) = lost.next_if(|lost| lost.position < event.position()) {
+                self.apply_end(lost);
+            }
             event_terms.clear();
             terms.of(&event, &mut event_terms);
             if let Err(error) = self.apply(&event, &event_terms) {
@@ -61,8 +68,17 @@ impl CatchUp<'_> {
                 progress(done, total);
             }
         }
+        lost.for_each(|lost| self.apply_end(lost));
         progress(total, total);
         Ok(())
+    }
+
+    /// The last event of a stream that is gone for good counts for the stream's version.
+    fn apply_end(&self, lost: &LostStream) {
+        let LostStream { position, version, stream } = lost;
+        let (position, version) = (*position, *version);
+        let entry = Entry { position, stream, version, id: None, terms: &[] };
+        self.index.apply(&mut std::iter::once(entry));
     }
 
     fn apply(&self, event: &Event, terms: &[annals_index::Term]) -> Result<()> {
@@ -91,11 +107,12 @@ impl CatchUp<'_> {
                 offset: 0,
                 bytes: 0,
                 positions: Some((position, position)),
+                streams: vec![stream.clone()],
                 stream: Some((stream, version)),
                 what: "the version is not above that of the stream's event before it".to_owned(),
             };
             let message = damage.to_string();
-            return Err(Error::new(ErrorKind::Damaged(damage), message));
+            return Err(Error::new(ErrorKind::Damaged(Box::new(damage)), message));
         }
         let message = format!(
             "the index takes no more at event {position} (stream {stream}, version {version}): \

@@ -67,7 +67,7 @@ pub enum ErrorKind {
     /// The store was written by another version of Annals: use that one.
     Unsupported,
     /// Bytes of the log are damaged: open read-only to read what is intact, restore a copy.
-    Damaged(Damage),
+    Damaged(Box<Damage>),
     /// The disk is full: make room and append again. Nothing was written; reads go on.
     DiskFull,
     /// The append failed in a way that leaves open whether it will be there after reopening.
@@ -153,7 +153,10 @@ impl From<IndexError> for Error {
         } else {
             ErrorKind::Io
         };
-        let message = error.to_string();
+        let message = match kind {
+            ErrorKind::DiskFull => format!("the disk is full: {error}"),
+            _ => error.to_string(),
+        };
         Self::with_source(kind, message, error)
     }
 }
@@ -161,7 +164,7 @@ impl From<IndexError> for Error {
 impl From<LogError> for Error {
     fn from(error: LogError) -> Self {
         let kind = match &error {
-            LogError::Damaged(damage) => ErrorKind::Damaged(Damage::clone(damage)),
+            LogError::Damaged(damage) => ErrorKind::Damaged(damage.clone()),
             LogError::Unsupported { .. } => ErrorKind::Unsupported,
             LogError::DiskFull { .. } => ErrorKind::DiskFull,
             LogError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {

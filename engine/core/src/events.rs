@@ -192,6 +192,8 @@ struct StreamEvents {
     cursor: EventCursor,
     /// An event that comes behind the damage just told of.
     held: Option<Event>,
+    /// Where the event given last stood, or the reading began.
+    at: Position,
 }
 
 impl StreamEvents {
@@ -205,6 +207,7 @@ impl StreamEvents {
         let high = version_at(to)?;
         Ok(Self {
             backward: read.backward,
+            at: if read.backward { to } else { from },
             from,
             to,
             low,
@@ -221,27 +224,50 @@ impl StreamEvents {
         if let Some(event) = self.held.take() {
             return Some(Ok(event));
         }
-        if self.low > self.high {
-            return None;
-        }
-        let next = match self.next_position() {
-            Ok(next) => next,
-            Err(error) => return Some(Err(error)),
-        };
-        let Some(position) = next else {
-            // The index has no more of what should be there.
-            let (low, high) = (self.low, self.high);
-            self.low = high.plus(1);
-            return Some(Err(self.lost(low, high)));
-        };
-        match self.cursor.get(position) {
-            Ok(event) => Some(self.in_order(event)),
-            Err(error @ LogError::Damaged(_)) => {
-                self.pass(None);
-                Some(Err(error.into()))
+        loop {
+            if self.low > self.high {
+                return None;
             }
-            Err(error) => Some(Err(error.into())),
+            let next = match self.next_position() {
+                Ok(next) => next,
+                Err(error) => return Some(Err(error)),
+            };
+            let Some(position) = next else {
+                // The index has no more of what should be there.
+                let (low, high) = (self.low, self.high);
+                self.low = high.plus(1);
+                let end = if self.backward { self.from } else { self.to };
+                let told = self.are_gone(end, low, high);
+                return (!told).then(|| Err(self.lost(low, high)));
+            };
+            match self.cursor.get(position) {
+                Ok(Some(event)) => return Some(self.in_order(event)),
+                Ok(None) => match self.version_at(position) {
+                    Ok(version) => self.pass(Some(version)),
+                    Err(error) => return Some(Err(error)),
+                },
+                Err(error @ LogError::Damaged(_)) => {
+                    self.pass(None);
+                    return Some(Err(error.into()));
+                }
+                Err(error) => return Some(Err(error.into())),
+            }
         }
+    }
+
+    /// Whether so many events are gone for good between here and `end` that the versions `low` to
+    /// `high` can be among them.
+    fn are_gone(&self, end: Position, low: Version, high: Version) -> bool {
+        let (from, to) = (self.at.min(end), self.at.max(end));
+        let missing = high.get().saturating_sub(low.get()).saturating_add(1);
+        self.view.source.reader.lost_between(from, to) >= missing
+    }
+
+    /// The version that the index gives an event that is gone for good.
+    fn version_at(&self, position: Position) -> Result<Version> {
+        let index = &self.view.source.index;
+        let head = index.head(&self.stream, position.minus(1), position)?;
+        Ok(head.map_or(self.low, |head| head.version))
     }
 
     fn next_position(&mut self) -> Result<Option<Position>> {
@@ -265,6 +291,8 @@ impl StreamEvents {
         } else {
             (version > self.low).then(|| (self.low, version.minus(1)))
         };
+        let gap = gap.filter(|(low, high)| !self.are_gone(event.position(), *low, *high));
+        self.at = event.position();
         self.pass(Some(version));
         match gap {
             None => Ok(event),
@@ -297,12 +325,13 @@ impl StreamEvents {
             bytes: 0,
             positions: None,
             stream: None,
+            streams: Vec::new(),
             what: format!(
                 "versions {low} to {high} of the stream {} are not readable",
                 self.stream
             ),
         };
         let message = damage.to_string();
-        Error::new(ErrorKind::Damaged(damage), message)
+        Error::new(ErrorKind::Damaged(Box::new(damage)), message)
     }
 }

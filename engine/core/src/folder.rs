@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use annals_env::{Entry, EntryKind, Fs};
+use annals_log::DAMAGED_FOLDER;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::IndexKind;
@@ -12,7 +13,7 @@ const LOG: &str = "log";
 const INDEX: &str = "index";
 const LOCK: &str = "lock";
 /// What a store's folder holds.
-const NAMES: [&str; 4] = [INDEX, LOCK, LOG, "state"];
+const NAMES: [&str; 5] = [DAMAGED_FOLDER, INDEX, LOCK, LOG, "state"];
 
 /// What the folders of the indexes are called, of both kinds in every build.
 const INDEX_FOLDERS: [&str; 2] = [MEMORY, ROCKSDB];
@@ -31,6 +32,24 @@ pub(crate) fn index_folder(root: &Path, kind: IndexKind) -> PathBuf {
         #[cfg(feature = "rocksdb")]
         IndexKind::RocksDb => ROCKSDB,
     })
+}
+
+/// Deletes all that indexes have saved, those of unknown kinds too.
+pub(crate) fn forget_indexes(fs: &dyn Fs, root: &Path) -> Result<()> {
+    let indexes = root.join(INDEX);
+    let fail = |error| io_error(&format!("emptying {}", indexes.display()), error);
+    let list = |folder: &Path| match fs.list(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed.map_err(fail),
+    };
+    for folder in list(&indexes)?.iter().filter(|entry| entry.kind == EntryKind::Folder) {
+        let folder = indexes.join(&folder.name);
+        for file in list(&folder)?.iter().filter(|entry| entry.kind != EntryKind::Folder) {
+            fs.remove(&folder.join(&file.name)).map_err(fail)?;
+        }
+        fs.sync_dir(&folder).map_err(fail)?;
+    }
+    Ok(())
 }
 
 /// What a folder is, as far as its names tell.
@@ -52,7 +71,7 @@ pub(crate) fn look(fs: &dyn Fs, root: &Path) -> Result<Folder> {
         Err(error) => return Err(io_error(&format!("opening {}", root.display()), error)),
     };
     let has = |name: &str| entries.iter().any(|entry| entry.name == name);
-    check_links(root, &entries, &[LOG, INDEX])?;
+    check_links(root, &entries, &[LOG, INDEX, DAMAGED_FOLDER])?;
     if has(INDEX)
         && let Ok(folders) = fs.list(&root.join(INDEX))
     {

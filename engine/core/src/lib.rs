@@ -42,6 +42,7 @@ mod append;
 mod backend;
 mod candidates;
 mod catch_up;
+mod concerned;
 mod counters;
 mod error;
 mod events;
@@ -58,13 +59,17 @@ mod prepared;
 mod read_only;
 mod reader;
 mod receipt;
+mod repair;
 mod stats;
 mod store;
 mod streams;
 mod submit;
+mod verify;
 mod view;
 
-pub use annals_log::{Damage, Event, FORMAT, LogCounters, REVISION, TornTail};
+pub use annals_log::{
+    Damage, Event, FORMAT, LogCounters, Loss, LostStream, REVISION, Repaired, TornTail,
+};
 pub use annals_types::{
     AppendCondition, Bytes, Checkpoint, Commit, CommitPart, ContentKind, Epoch, EventId,
     ExpectedVersion, Facts, Invalid, NewEvent, OccurredAt, Place, Position, Query, QueryItem, Read,
@@ -80,8 +85,12 @@ pub use plan::{Access, Plan};
 pub use read_only::ReadOnlyStore;
 pub use reader::{EventReader, EventStore};
 pub use receipt::{Receipt, StreamReceipt};
-pub use stats::{Report, Stats};
+#[doc(hidden)]
+pub use repair::repair_in;
+pub use repair::{Repair, plan_repair, repair};
+pub use stats::Stats;
 pub use store::Store;
 pub use streams::{StreamInfo, Streams};
 pub use submit::Submitted;
+pub use verify::{IndexFault, Report};
 pub use view::{AsOf, View};

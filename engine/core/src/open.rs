@@ -82,8 +82,24 @@ pub(crate) fn open(
     Store::new(engine)
 }
 
+/// Makes sure that nobody has the store open for writing, and changes nothing.
+pub(crate) fn check_unlocked(fs: &dyn Fs, root: &Path) -> Result<()> {
+    let path = lock_path(root);
+    let fail = |error| io_error(&format!("asking for {}", path.display()), error);
+    if fs.is_locked(&path).map_err(fail)? { Err(locked(root)) } else { Ok(()) }
+}
+
+fn locked(root: &Path) -> Error {
+    let message = format!(
+        "{} is open for writing in another process or another handle of this one: \
+         close that first, or open read-only",
+        root.display()
+    );
+    Error::new(ErrorKind::Locked, message)
+}
+
 /// Takes the store's lock, making the folder where that is wanted.
-fn lock(fs: &dyn Fs, root: &Path, create: bool) -> Result<Box<dyn FileLock>> {
+pub(crate) fn lock(fs: &dyn Fs, root: &Path, create: bool) -> Result<Box<dyn FileLock>> {
     if matches!(folder::look(fs, root)?, Folder::Empty) {
         if !create {
             return Err(not_a_store(root, "there is nothing in it"));
@@ -93,14 +109,7 @@ fn lock(fs: &dyn Fs, root: &Path, create: bool) -> Result<Box<dyn FileLock>> {
     }
     let path = lock_path(root);
     let fail = |error| io_error(&format!("locking {}", path.display()), error);
-    fs.lock(&path).map_err(fail)?.ok_or_else(|| {
-        let message = format!(
-            "{} is open for writing in another process or another handle of this one: \
-             close that first, or open read-only",
-            root.display()
-        );
-        Error::new(ErrorKind::Locked, message)
-    })
+    fs.lock(&path).map_err(fail)?.ok_or_else(|| locked(root))
 }
 
 fn take_inventory(env: &Env, root: &Path, create: bool) -> Result<Inventory> {

@@ -43,7 +43,11 @@ impl PostedEvents {
                 }
             }
             if let Some(position) = self.page.pop() {
-                return Some(self.cursor.get(position).map_err(Error::from));
+                match self.cursor.get(position).map_err(Error::from).transpose() {
+                    // Gone for good.
+                    None => continue,
+                    event => return event,
+                }
             }
             match self.turn_page() {
                 Ok(true) => {}

@@ -7,13 +7,14 @@ use std::time::Duration;
 use annals_env::Env;
 use annals_env::sync::{Condvar, Mutex};
 use annals_index::{Index, MemoryIndex, Terms};
-use annals_log::{Awaited, LiveLog};
+use annals_log::{Awaited, Depth, LiveLog};
 use annals_types::{Position, Read, Version};
 
 use crate::backend::Saved;
 use crate::catch_up::CatchUp;
 use crate::error::Result;
 use crate::folder::{self, Folder, lock_path, not_a_store};
+use crate::verify;
 use crate::view::{Seen, Source};
 use crate::{AsOf, Damage, Event, Events, Plan, Report, Stats, Streams, TornTail, View};
 
@@ -291,18 +292,32 @@ impl ReadOnlyStore {
         self.head().stats()
     }
 
-    /// Reads and checks every byte. `progress` is told the bytes done and in all.
+    /// Reads every byte and checks structure and checksums. `progress` is told the bytes done and in
+    /// all.
     ///
     /// # Errors
     /// I/O errors. Damage is part of the report.
     pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Report> {
-        let (reader, last) = {
+        self.verify_to(Depth::Fast, progress)
+    }
+
+    /// As [`ReadOnlyStore::verify`], and checks also what the bytes say: the events' fields, the
+    /// content chain, and the index against the log. `progress` is told the work done and in all, in
+    /// bytes.
+    ///
+    /// # Errors
+    /// I/O errors. Damage is part of the report.
+    pub fn verify_deep(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Report> {
+        self.verify_to(Depth::Deep, progress)
+    }
+
+    fn verify_to(&self, depth: Depth, progress: &mut dyn FnMut(u64, u64)) -> Result<Report> {
+        let (last, source) = {
             let live = self.shared.live.lock();
-            (live.log.reader().clone(), live.log.last())
+            (live.log.last(), Arc::clone(&self.shared.source.lock()))
         };
-        let verified = reader.verify(last, progress)?;
         let torn_tail = self.shared.torn_tail.clone();
-        Ok(Report::new(&reader, last.position, verified, &self.shared.damage, torn_tail))
+        verify::run(&source, last, depth, &self.shared.damage, torn_tail, progress)
     }
 }
 

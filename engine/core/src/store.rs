@@ -7,7 +7,7 @@ use annals_env::sync::Mutex;
 use annals_env::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use annals_env::{Env, FileLock, Task};
 use annals_index::{Index, Terms};
-use annals_log::Log;
+use annals_log::{Depth, Log};
 use annals_types::{Commit, ExpectedVersion, NewEvent, Position, Read, Version};
 
 use crate::append::beyond_head;
@@ -19,7 +19,7 @@ use crate::{
     AsOf, Counters, Event, Events, IndexKind, Options, Plan, Receipt, Report, Stats, Streams,
     TornTail, View,
 };
-use crate::{keeper, open};
+use crate::{keeper, open, verify};
 
 /// A store opened for writing: the only one that is, in any process. Cheap to clone; clones are
 /// handles of the same store and may be used from any thread.
@@ -380,17 +380,29 @@ impl Store {
         self.engine.counters.read(self.engine.log.counters())
     }
 
-    /// Reads and checks every byte up to what is durable now, syncing first. `progress` is told the bytes done and
-    /// in all.
+    /// Reads every byte up to what is durable now, syncing first, and checks structure and
+    /// checksums. `progress` is told the bytes done and in all.
     ///
     /// # Errors
     /// I/O errors. Damage is part of the report.
     pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Report> {
+        self.verify_to(Depth::Fast, progress)
+    }
+
+    /// As [`Store::verify`], and checks also what the bytes say: the events' fields, the content
+    /// chain, and the index against the log. `progress` is told the work done and in all, in bytes.
+    ///
+    /// # Errors
+    /// I/O errors. Damage is part of the report.
+    pub fn verify_deep(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Report> {
+        self.verify_to(Depth::Deep, progress)
+    }
+
+    fn verify_to(&self, depth: Depth, progress: &mut dyn FnMut(u64, u64)) -> Result<Report> {
         // A store that takes no more writes can still be verified.
         self.engine.log.sync().ok();
         let last = self.engine.log.durable();
-        let verified = self.engine.log.reader().verify(last, progress)?;
-        Ok(Report::new(self.engine.log.reader(), last.position, verified, &[], None))
+        verify::run(&self.engine.source, last, depth, &[], None, progress)
     }
 
     /// What an interrupted append had left at the end of the log and this opening cut off.

@@ -216,9 +216,13 @@ impl View {
     /// [`Damaged`](ErrorKind::Damaged), and I/O errors.
     pub fn last_event(&self, stream: &str) -> Result<Option<Event>> {
         limits::check_stream_name(stream)?;
-        match self.source.index.head(stream, Position::START, self.position)? {
-            Some(head) => Ok(Some(self.source.reader.event(head.position)?)),
-            None => Ok(None),
+        let Some(head) = self.source.index.head(stream, Position::START, self.position)? else {
+            return Ok(None);
+        };
+        match self.source.reader.event(head.position)? {
+            Some(event) => Ok(Some(event)),
+            // It is gone for good.
+            None => self.read(Read::stream(stream).backward().limit(1)).next().transpose(),
         }
     }
 
@@ -232,7 +236,8 @@ impl View {
         Ok(head.map(|head| head.version).unwrap_or_default())
     }
 
-    /// The event at a position; `None` behind the view's end.
+    /// The event at a position; `None` behind the view's end, and where it is gone for good
+    /// ([`Loss`](crate::Loss)).
     ///
     /// # Errors
     /// [`Damaged`](ErrorKind::Damaged), and I/O errors.
@@ -240,7 +245,7 @@ impl View {
         if position == Position::START || position > self.position {
             return Ok(None);
         }
-        Ok(Some(self.source.reader.event(position)?))
+        Ok(self.source.reader.event(position)?)
     }
 
     /// The streams that have an event, ordered by name.

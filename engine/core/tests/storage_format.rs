@@ -557,7 +557,8 @@ fn footer(
     assert_eq!(fields.bytes(32, "link of the segment before: genesis"), genesis);
     let link = *blake3::hash(&[&[2], &genesis[..], &root].concat()).as_bytes();
     assert_eq!(fields.bytes(32, "link"), link);
-    assert_eq!(fields.bytes(12, "reserved"), [0; 12]);
+    assert_eq!(fields.bytes(8, "reserved"), [0; 8]);
+    assert_eq!(fields.number(4, "losses"), 0);
     // Its record stands there twice; the first counts.
     assert_eq!(fields.number(4, "epochs that begin here"), 1);
     assert_eq!(Some(fields.epoch()), frames[0].starts);

@@ -9,7 +9,7 @@ use crate::reader::LogReader;
 use crate::window::Stride;
 
 /// The events of a range of positions, newest first. Behind a damaged event it goes on; any other
-/// error ends it.
+/// error ends it. What is lost for good is passed over.
 #[derive(Debug)]
 pub struct ScanBack {
     cursor: EventCursor,
@@ -28,10 +28,16 @@ impl Iterator for ScanBack {
     type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Result<Event>> {
-        if self.next < self.to || self.next == Position::START {
-            return None;
-        }
-        let event = self.cursor.get(self.next);
+        let event = loop {
+            if self.next < self.to || self.next == Position::START {
+                return None;
+            }
+            match self.cursor.get(self.next) {
+                Ok(Some(event)) => break Ok(event),
+                Ok(None) => self.next = self.cursor.reader().before_loss(self.next),
+                Err(error) => break Err(error),
+            }
+        };
         match event {
             Ok(_) => self.next = self.next.minus(1),
             Err(LogError::Damaged(mut damage)) => {

@@ -7,6 +7,7 @@
 use annals_types::StoreId;
 
 use crate::format::event::Event;
+use crate::loss::Loss;
 
 pub(crate) type Hash = [u8; 32];
 
@@ -15,6 +16,7 @@ const LEAF: &[u8] = &[0];
 const NODE: &[u8] = &[1];
 const LINK: &[u8] = &[2];
 const GENESIS: &[u8] = &[3];
+const LOST: &[u8] = &[4];
 
 /// The link before the first segment of a store.
 pub(crate) fn genesis(store: StoreId) -> Hash {
@@ -39,6 +41,11 @@ pub(crate) fn leaf(event: &Event) -> Hash {
         stream,
         event.content_bytes(),
     ])
+}
+
+/// The leaf that stands for lost events.
+pub(crate) fn lost(loss: &Loss) -> Hash {
+    hash(&[LOST, &loss.first.get().to_le_bytes(), &loss.last.get().to_le_bytes()])
 }
 
 fn hash(parts: &[&[u8]]) -> Hash {

@@ -19,6 +19,9 @@ pub struct Damage {
     /// The stream of the events that cannot be read and the version of the first, where the header
     /// of their commit still tells and they are all of one stream.
     pub stream: Option<(String, Version)>,
+    /// The streams that may have lost events here, as far as that is known: by the header of the
+    /// commit, or by the index.
+    pub streams: Vec<String>,
     /// What is wrong, in words.
     pub what: String,
 }
@@ -35,12 +38,21 @@ impl fmt::Display for Damage {
             Some((first, last)) => write!(f, "; events {first} to {last} are not readable"),
             None => Ok(()),
         }?;
-        match &self.stream {
-            Some((stream, version)) => write!(f, " (stream {stream}, from version {version})"),
-            None => Ok(()),
+        if let Some((stream, version)) = &self.stream {
+            return write!(f, " (stream {stream}, from version {version})");
+        }
+        let Some((first, others)) = self.streams.split_first() else { return Ok(()) };
+        write!(f, " (streams {first}")?;
+        others.iter().take(STREAMS_SHOWN - 1).try_for_each(|stream| write!(f, ", {stream}"))?;
+        match self.streams.len().saturating_sub(STREAMS_SHOWN) {
+            0 => write!(f, ")"),
+            more => write!(f, " and {more} more)"),
         }
     }
 }
+
+/// So many are told of in words.
+const STREAMS_SHOWN: usize = 8;
 
 /// What a crash left half written at the end of the log. Nothing in it was ever acknowledged as
 /// durable; the next opening for writing cuts it off.

@@ -44,6 +44,12 @@ impl Frame {
         Some((only.name.to_string(), only.first_version.plus(u64::from(index))))
     }
 
+    /// The names of the commit's streams.
+    pub(crate) fn stream_names(&self) -> Vec<String> {
+        let streams = self.streams.iter();
+        streams.flat_map(StreamTable::iter).map(|stream| stream.name.to_string()).collect()
+    }
+
     /// The position of the event number `index` of a commit.
     pub(crate) fn position(&self, index: u32) -> Position {
         self.header.first.position.plus(u64::from(index))
@@ -252,8 +258,6 @@ impl FrameRecords {
     /// The next record behind a damaged one: its number and offset. A record says how far it lies
     /// behind its frame, so nearly every wrong offset is refused without a checksum.
     fn resync(&self, window: &mut Window, segment: &Segment) -> Result<Option<(u32, u64)>> {
-        /// Bytes that a head takes at most: prefix and two varints.
-        const HEAD: usize = RECORD_PREFIX_BYTES + 15;
         // Bounds the work on a frame made to pass the quick check at every offset.
         let mut budget = u64::from(self.frame.header.length).saturating_mul(4);
         let mut at = self.offset + 1;
@@ -262,7 +266,11 @@ impl FrameRecords {
                 .map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
             let piece = window.get(at, length).map_err(|error| segment.io(error))?;
             let last_piece = length < PIECE_BYTES;
-            let starts = if last_piece { piece.len() } else { piece.len().saturating_sub(HEAD) };
+            let starts = if last_piece {
+                piece.len()
+            } else {
+                piece.len().saturating_sub(RecordHead::BYTES_MAX)
+            };
             for start in 0..starts {
                 let offset = at + start as u64;
                 let head = piece
@@ -299,18 +307,25 @@ fn furthest(after: Place, from: u64, offset: u64) -> Position {
     after.position.plus((offset.saturating_sub(from) + page) / EVENT_BYTES_MIN)
 }
 
-/// The first frame at or behind `from` whose header is proven and whose place lies behind `after`, but
-/// not further than events could have lain between.
-/// A copy of a frame inside another's payload is none: its checksums belong to another offset.
+/// The first frame behind the offset `behind`, where no frame is whole, whose header is proven and
+/// whose place lies behind `after`, but not further than events could have lain between.
+///
+/// A copy of a frame inside another's payload is none: its checksums belong to another offset. Nor is
+/// one that was made to fit there: the records of the damaged frame still say whose they are.
 pub(crate) fn find_frame(
     window: &mut Window,
     segment: &Segment,
-    from: u64,
+    behind: u64,
     bound: u64,
     after: Place,
 ) -> Result<Option<Frame>> {
     let finder = Finder::new(&MARKER);
+    let from = behind + 1;
     let bound = bound.min(segment.file_bytes()?);
+    // A repair notes in a few bytes that very many events are lost.
+    let rewritten = segment.header.generation > 0;
+    let mut owned = OwnRecords { frame: behind, at: from + FIXED_BYTES as u64, budget: 0 };
+    owned.budget = bound.saturating_sub(from).saturating_mul(4);
     // Bounds the work on a file made of markers in front of long claimed headers.
     let mut budget = (bound.saturating_sub(from)).saturating_mul(8).saturating_add(1 << 20);
     let mut at = from;
@@ -332,7 +347,8 @@ pub(crate) fn find_frame(
             budget -= header_length;
             if let Ok(frame) = read_frame(window, segment, offset, bound)?
                 && frame.header.first > after
-                && frame.header.first.position <= furthest(after, from, frame.offset)
+                && (rewritten || frame.header.first.position <= furthest(after, from, frame.offset))
+                && !owned.cover(window, segment, frame.offset, bound)?
             {
                 return Ok(Some(frame));
             }
@@ -344,4 +360,55 @@ pub(crate) fn find_frame(
         at += (piece.len() - FIXED_BYTES) as u64;
     }
     Ok(None)
+}
+
+/// The records of a frame whose header is damaged.
+struct OwnRecords {
+    /// Where the frame begins.
+    frame: u64,
+    /// Looked at up to here.
+    at: u64,
+    /// Bounds the work on records made to pass the quick check at every offset.
+    budget: u64,
+}
+
+impl OwnRecords {
+    /// Whether one of them that is whole covers the byte at `offset`. Asked for ascending offsets.
+    fn cover(
+        &mut self,
+        window: &mut Window,
+        segment: &Segment,
+        offset: u64,
+        bound: u64,
+    ) -> Result<bool> {
+        while self.at < offset {
+            let length =
+                usize::try_from(offset - self.at).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
+            let piece = window.get(self.at, length + RecordHead::BYTES_MAX);
+            let piece = piece.map_err(|error| segment.io(error))?;
+            let Some(start) = (0..length).find(|&start| self.is_plausible(&piece, start)) else {
+                self.at += length as u64;
+                continue;
+            };
+            let at = self.at + start as u64;
+            self.at = at + 1;
+            let claim = Cursor::new(piece.get(start + 4..).unwrap_or_default()).u32();
+            let claim = u64::from(claim.unwrap_or(u32::MAX));
+            if claim > self.budget {
+                continue;
+            }
+            self.budget -= claim;
+            if let Some(record) = read_record(window, segment, at, bound)? {
+                // The next one lies right behind it.
+                self.at = record.end();
+            }
+        }
+        Ok(self.at > offset)
+    }
+
+    fn is_plausible(&self, piece: &[u8], start: usize) -> bool {
+        let head = piece.get(start + RECORD_PREFIX_BYTES..).unwrap_or_default();
+        let head = RecordHead::decode(&mut Cursor::new(head));
+        head.is_some_and(|head| head.back == self.at + start as u64 - self.frame)
+    }
 }

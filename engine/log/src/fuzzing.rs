@@ -64,7 +64,9 @@ pub fn seal_footer(file: &mut [u8], salt: u64, table: bool) -> Option<()> {
 /// The payload of a control record.
 pub fn control(payload: &[u8]) {
     match Control::decode(payload) {
-        Some(control @ Control::Epoch(_)) => assert_eq!(payload, control.encode()),
+        Some(control @ (Control::Epoch(_) | Control::Lost(_))) => {
+            assert_eq!(payload, control.encode())
+        }
         // Its body is not kept, and any flag means that it must be understood.
         Some(control) => {
             let again = control.encode();

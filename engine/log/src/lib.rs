@@ -10,6 +10,8 @@
 //! - **Recovery**: [`Inventory`] lists the files, [`Inventory::recover`] finds out what they hold
 //!   without changing them, [`Recovered::settle`] puts the end in order, [`Settled::start`] begins
 //!   a new epoch.
+//! - **Repair**: [`Recovered::plan_repair`] finds out what is lost, [`RepairPlan::execute`] writes the
+//!   damaged segments anew without it.
 //! - **Reading beside a writer**: [`LiveLog`] is bounded by what the writer's `state` page calls
 //!   visible, and follows it.
 //!
@@ -33,9 +35,11 @@ mod frames;
 pub mod fuzzing;
 mod live;
 mod lookup;
+mod loss;
 mod offsets;
 mod reader;
 mod recovery;
+mod repair;
 mod scan;
 mod seal;
 mod segment;
@@ -53,11 +57,13 @@ pub use format::event::Event;
 pub use format::{FORMAT, REVISION};
 pub use live::LiveLog;
 pub use lookup::EventCursor;
+pub use loss::{Loss, LostStream};
 pub use reader::LogReader;
 pub use recovery::{Inventory, Recovered};
+pub use repair::{DAMAGED_FOLDER, RepairPlan, Repaired};
 pub use scan::Scan;
 pub use segment::is_segment_name;
-pub use verify::Verified;
+pub use verify::{Depth, Verified};
 pub use writer::{
     Appended, Awaited, Log, LogCounters, LogGuard, LogOptions, Publish, Settled, SyncMode, create,
 };

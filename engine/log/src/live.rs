@@ -8,7 +8,6 @@ use annals_env::{Access, Fs};
 use annals_types::{Epoch, Place, Position, StoreId};
 
 use crate::error::{LogError, Result};
-use crate::format::control::Control;
 use crate::format::footer::EpochStart;
 use crate::format::state::State;
 use crate::offsets::OffsetTable;
@@ -313,11 +312,11 @@ impl LiveLog {
         if let Some(lost) = frame_damage(&segment, &checked).into_iter().next() {
             return Err(LogError::damaged(lost));
         }
-        if let Some(Control::Epoch(epoch)) = checked.control {
-            let place = checked.frame.header.first;
-            self.reader.add_epoch(EpochStart { epoch, place });
+        if let Some(start) = checked.epoch() {
+            self.reader.add_epoch(start);
         }
-        walk.advance(&checked.frame);
+        self.reader.add_losses(checked.losses());
+        walk.advance(&checked);
         self.last = walk.last;
         Ok(Step::Read)
     }
@@ -328,7 +327,7 @@ impl LiveLog {
         if self.walk.as_ref().is_some_and(|walk| walk.segment.header.first == first) {
             return Ok(false);
         }
-        let file_name = segment::file_name(first, 0);
+        let Some(file_name) = self.newest_generation(first)? else { return Ok(false) };
         let (name, file, header) =
             match segment::open(&*self.fs, &self.root, &file_name, Access::Read) {
                 Err(LogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -343,7 +342,7 @@ impl LiveLog {
         if header.store != self.reader.store() {
             return Err(self.history_lost());
         }
-        if header.first != first || header.generation != 0 {
+        if header.first != first {
             let what = "the segment is named for another place";
             return Err(LogError::damaged(file_damage(&name, what)));
         }
@@ -352,6 +351,7 @@ impl LiveLog {
         let segment = match bound.footer(&name, &*file, &header)? {
             Footer::Sealed(summary, offsets) => {
                 summary.epochs.iter().for_each(|&start| self.reader.add_epoch(start));
+                self.reader.add_losses(summary.losses.iter().cloned());
                 self.last = summary.last;
                 self.walk = None;
                 let summary = Some(Arc::new(summary));
@@ -367,6 +367,15 @@ impl LiveLog {
         self.reader.push_segment(&segment);
         self.take_footers(bound)?;
         Ok(true)
+    }
+
+    /// The file of the segment that begins at `first`.
+    fn newest_generation(&self, first: Place) -> Result<Option<String>> {
+        let fail = |error| LogError::io(format!("listing {LOG_FOLDER}"), error);
+        let entries = self.fs.list(&self.root.join(LOG_FOLDER)).map_err(fail)?;
+        let generations = entries.iter().filter_map(|entry| segment::parse_file_name(&entry.name));
+        let newest = generations.filter(|found| found.0 == first).map(|found| found.1).max();
+        Ok(newest.map(|generation| segment::file_name(first, generation)))
     }
 
     /// Full segments that were sealed since: their tables need not be kept in memory.

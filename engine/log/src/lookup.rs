@@ -48,11 +48,19 @@ impl EventCursor {
         Self { reader, stride, at: None }
     }
 
-    /// The event at `position`, which must be visible.
+    /// The event at `position`, which must be visible; `None` where it is one of
+    /// [`LogReader::losses`].
     ///
     /// # Errors
     /// [`LogError::Damaged`] where its bytes are not what was written, and I/O errors.
-    pub fn get(&mut self, position: Position) -> Result<Event> {
+    pub fn get(&mut self, position: Position) -> Result<Option<Event>> {
+        match self.read(position) {
+            Err(LogError::Damaged(_)) if self.reader.is_lost(position) => Ok(None),
+            event => event.map(Some),
+        }
+    }
+
+    fn read(&mut self, position: Position) -> Result<Event> {
         let located = self.locate(position)?;
         let Some(place) = &mut self.at else { return Err(nowhere(position)) };
         let epoch = located.frame.header.epoch;
@@ -159,6 +167,7 @@ fn nowhere(position: Position) -> LogError {
         bytes: 0,
         positions: Some((position, position)),
         stream: None,
+        streams: Vec::new(),
         what: "no segment holds the event".to_owned(),
     })
 }

@@ -21,6 +21,9 @@ const CHUNKS: usize = (SEGMENT_BYTES_MAX / EVENT_BYTES_MIN) as usize / CHUNK + 1
 /// and a type of one character.
 pub(crate) const EVENT_BYTES_MIN: u64 = 15;
 
+/// Most entries of a table: those of the largest segment, full of the smallest events.
+pub(crate) const OFFSETS_MAX: usize = (SEGMENT_BYTES_MAX / EVENT_BYTES_MIN) as usize;
+
 /// The table of a segment, wherever it is.
 #[derive(Debug)]
 pub(crate) enum OffsetTable {
@@ -184,7 +187,7 @@ fn make_table(segment: &Arc<Segment>) -> Result<Vec<u32>> {
                 *entry = offset;
             }
         })?;
-        walk.advance(&checked.frame);
+        walk.advance(&checked);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::format::event::{self, Event};
 use crate::format::footer::EpochStart;
 use crate::lookup::EventCursor;
+use crate::loss::{self, Loss};
 use crate::offsets::TableCache;
 use crate::scan::Scan;
 use crate::segment::Segment;
@@ -27,6 +28,8 @@ pub(crate) struct ReaderShared {
     pub(crate) segments: ArcSwap<Vec<Arc<Segment>>>,
     pub(crate) tables: TableCache,
     epochs: ArcSwap<Vec<KnownEpoch>>,
+    /// What the log says to be lost, in the order of positions.
+    losses: ArcSwap<Vec<Loss>>,
     /// The newest position that readers may see.
     visible: AtomicU64,
     /// The newest position that survives power loss.
@@ -42,7 +45,12 @@ struct KnownEpoch {
 }
 
 impl LogReader {
-    pub(crate) fn new(store: StoreId, segments: Vec<Arc<Segment>>, epochs: &[EpochStart]) -> Self {
+    pub(crate) fn new(
+        store: StoreId,
+        segments: Vec<Arc<Segment>>,
+        epochs: &[EpochStart],
+        losses: Vec<Loss>,
+    ) -> Self {
         let shared = ReaderShared {
             store,
             segments: ArcSwap::from_pointee(segments),
@@ -50,6 +58,7 @@ impl LogReader {
             epochs: ArcSwap::from_pointee(
                 epochs.iter().map(|&start| known(store, start)).collect(),
             ),
+            losses: ArcSwap::from_pointee(losses),
             visible: AtomicU64::new(0),
             durable: AtomicU64::new(0),
         };
@@ -64,6 +73,55 @@ impl LogReader {
         let mut epochs = self.shared.epochs.load().as_ref().clone();
         epochs.push(known(self.shared.store, start));
         self.shared.epochs.store(Arc::new(epochs));
+    }
+
+    /// Adds losses behind those known.
+    pub(crate) fn add_losses(&self, more: impl Iterator<Item = Loss>) {
+        let known = self.losses();
+        let last = known.last().map_or(Position::START, |loss| loss.last);
+        let mut more = more.filter(|loss| loss.first > last).peekable();
+        if more.peek().is_some() {
+            let losses = known.iter().cloned().chain(more).collect();
+            self.shared.losses.store(Arc::new(losses));
+        }
+    }
+
+    /// What damage took for good, as a repair noted it: in the order of positions.
+    #[must_use]
+    pub fn losses(&self) -> Arc<Vec<Loss>> {
+        self.shared.losses.load_full()
+    }
+
+    /// Whether the event at `position` is one of [`LogReader::losses`].
+    pub(crate) fn is_lost(&self, position: Position) -> bool {
+        loss::has(&self.shared.losses.load(), position)
+    }
+
+    /// The last position before the loss that has this one.
+    pub(crate) fn before_loss(&self, position: Position) -> Position {
+        let losses = self.shared.losses.load();
+        let behind = losses.partition_point(|loss| loss.first <= position);
+        let loss = behind.checked_sub(1).and_then(|last| losses.get(last));
+        loss.map_or(position, |loss| loss.first).minus(1)
+    }
+
+    /// The first position at or behind this one that is not lost.
+    pub(crate) fn behind_losses(&self, mut position: Position) -> Position {
+        let losses = self.shared.losses.load();
+        let begin = losses.partition_point(|loss| loss.last < position);
+        for loss in losses.get(begin..).unwrap_or_default() {
+            if position < loss.first {
+                break;
+            }
+            position = loss.last.plus(1);
+        }
+        position
+    }
+
+    /// How many of the events between `from` and `to`, both included, are lost.
+    #[must_use]
+    pub fn lost_between(&self, from: Position, to: Position) -> u64 {
+        loss::count(&self.shared.losses.load(), from, to)
     }
 
     pub(crate) fn publish(&self, visible: Position, durable: Position) {
@@ -156,11 +214,12 @@ impl LogReader {
         Ok((header.first.position, header.last().position))
     }
 
-    /// The event at `position`, which must be visible.
+    /// The event at `position`, which must be visible; `None` where it is one of
+    /// [`LogReader::losses`].
     ///
     /// # Errors
     /// [`LogError::Damaged`] where its bytes are not what was written, and I/O errors.
-    pub fn event(&self, position: Position) -> Result<Event> {
+    pub fn event(&self, position: Position) -> Result<Option<Event>> {
         self.events().get(position)
     }
 
@@ -197,8 +256,8 @@ impl LogReader {
             let stamp = loop {
                 let Some(at) = probe.filter(|&at| at >= low) else { break None };
                 match cursor.get(at) {
-                    Ok(event) => break Some((at, event.recorded_at())),
-                    Err(LogError::Damaged(_)) => probe = self.floor(at.minus(1))?,
+                    Ok(Some(event)) => break Some((at, event.recorded_at())),
+                    Ok(None) | Err(LogError::Damaged(_)) => probe = self.floor(at.minus(1))?,
                     Err(error) => return Err(error),
                 }
             };
@@ -217,6 +276,19 @@ impl LogReader {
         let epochs = self.shared.epochs.load();
         let ours = epochs.iter().find(|known| EventId::derived(known.history, position) == id)?;
         Some((Position::new(position), ours.start.epoch))
+    }
+
+    /// The epochs of the log's history.
+    pub(crate) fn known_epochs(&self) -> Vec<Epoch> {
+        self.shared.epochs.load().iter().map(|known| known.start.epoch).collect()
+    }
+
+    /// The epoch in force in front of `place`; the default one before the first.
+    pub(crate) fn epoch_before(&self, place: Place) -> Epoch {
+        let epochs = self.shared.epochs.load();
+        let begun = epochs.partition_point(|known| known.start.place < place);
+        let newest = begun.checked_sub(1).and_then(|newest| epochs.get(newest));
+        newest.map(|known| known.start.epoch).unwrap_or_default()
     }
 
     /// What goes into the derived ids of the events of an epoch; `None` where its records are lost.

@@ -14,7 +14,7 @@ use crate::segment::{FRAMES_START, LOG_FOLDER, Segment};
 use crate::window::{Stride, Window};
 
 /// The events of a range of positions, in order. A damaged stretch gives one error that names it,
-/// and the scan goes on behind it; any other error ends it.
+/// and the scan goes on behind it; any other error ends it. What is lost for good is passed over.
 #[derive(Debug)]
 pub struct Scan {
     reader: LogReader,
@@ -46,6 +46,7 @@ impl Scan {
 
     fn step(&mut self) -> Result<Option<Event>> {
         loop {
+            self.next = self.reader.behind_losses(self.next);
             if self.next > self.to {
                 return Ok(None);
             }
@@ -131,6 +132,7 @@ impl Scan {
             bytes: 0,
             positions: Some(lost),
             stream: None,
+            streams: Vec::new(),
             what: "a segment is missing".to_owned(),
         }))
     }
@@ -152,7 +154,7 @@ impl Scan {
         }
         let from = spot.offset;
         let after = annals_types::Place::event(self.next.minus(1));
-        let found = find_frame(&mut spot.window, &spot.segment, from + 1, spot.bound, after)?;
+        let found = find_frame(&mut spot.window, &spot.segment, from, spot.bound, after)?;
         let end = spot.bound.min(spot.segment.file_bytes()?).max(from);
         let (next, offset) = match (found, spot.last) {
             (Some(frame), _) => (frame.header.first.position, frame.offset),

@@ -7,15 +7,15 @@ use annals_types::{Place, Timestamp};
 use crate::chain::{self, MerkleTree};
 use crate::error::{LogError, Result};
 use crate::format::checksum;
-use crate::format::control::Control;
 use crate::format::event::Event;
 use crate::format::footer::{EpochStart, Summary, TRAILER_BYTES, Trailer, add_epoch};
-use crate::frames::{Frame, FrameRecord, FrameRecords};
-use crate::offsets::OffsetTable;
+use crate::frames::{FrameRecord, FrameRecords};
+use crate::loss::Loss;
+use crate::offsets::{OFFSETS_MAX, OffsetTable};
 use crate::reader::LogReader;
 use crate::recovery::frame_damage;
 use crate::segment::{FRAMES_START, PAGE_BYTES, Segment};
-use crate::walk::Walk;
+use crate::walk::{CheckedFrame, Walk};
 
 /// What the frames of a segment add up to.
 #[derive(Debug, Default)]
@@ -25,39 +25,68 @@ pub(crate) struct Contents {
     pub(crate) recorded: Option<(Timestamp, Timestamp)>,
     pub(crate) tree: MerkleTree,
     pub(crate) epochs: Vec<EpochStart>,
+    pub(crate) losses: Vec<Loss>,
 }
 
 impl Contents {
-    /// Takes in a whole frame of `segment`: once more through its records, now for what they say.
+    /// Takes in a whole frame of a segment: once more through its records, now for what they say.
+    /// Gives where a record lies that contradicts itself.
     pub(crate) fn add(
         &mut self,
         reader: &LogReader,
         walk: &mut Walk,
-        frame: &Frame,
-        control: Option<Control>,
+        checked: &CheckedFrame,
     ) -> Result<Option<u64>> {
+        let frame = &checked.frame;
         let header = &frame.header;
         let Some(streams) = &frame.streams else {
             self.controls = self.controls.saturating_add(1);
-            if let Some(Control::Epoch(epoch)) = control {
-                add_epoch(&mut self.epochs, EpochStart { epoch, place: header.first });
+            if let Some(start) = checked.epoch() {
+                add_epoch(&mut self.epochs, start);
             }
+            self.add_losses(checked);
             return Ok(None);
         };
+        // Lost events in front of the frame have no place in the segment: 0 in the table.
+        let first = walk.segment.first_event();
+        let before = header.first.position.get().saturating_sub(first.get());
+        match usize::try_from(before) {
+            Ok(before) if before <= OFFSETS_MAX => {
+                self.offsets.resize(before.max(self.offsets.len()), 0);
+            }
+            _ => return Ok(Some(frame.offset)),
+        }
         let history = reader.history(header.epoch);
         let first = self.recorded.map_or(header.recorded_at, |recorded| recorded.0);
         self.recorded = Some((first, header.recorded_at));
         let mut records = FrameRecords::new(frame.clone());
+        let mut losses = checked.losses().peekable();
         while let Some(record) = records.next(&mut walk.window, &walk.segment)? {
-            let FrameRecord::Whole { record, .. } = record else { continue };
+            let FrameRecord::Whole { index, record } = record else { continue };
             let back = record.offset - frame.offset;
             self.offsets.push(u32::try_from(record.offset).unwrap_or(u32::MAX));
+            let position = frame.position(index);
+            while losses.next_if(|loss| loss.last < position).is_some() {}
+            if let Some(loss) = losses.peek().filter(|loss| loss.first <= position) {
+                if loss.first == position {
+                    self.tree.push(chain::lost(loss));
+                    self.losses.push(loss.clone());
+                }
+                continue;
+            }
             match Event::decode(record.payload, back, header, streams, history) {
                 Some(event) => self.tree.push(chain::leaf(&event)),
                 None => return Ok(Some(record.offset)),
             }
         }
         Ok(None)
+    }
+
+    fn add_losses(&mut self, checked: &CheckedFrame) {
+        for loss in checked.losses() {
+            self.tree.push(chain::lost(&loss));
+            self.losses.push(loss);
+        }
     }
 
     /// The table as it stands in the footer.
@@ -86,12 +115,11 @@ pub(crate) fn seal(
         if let Some(damage) = frame_damage(segment, &checked).into_iter().next() {
             return damaged(damage);
         }
-        let frame = &checked.frame;
-        if let Some(offset) = contents.add(reader, &mut walk, frame, checked.control)? {
+        if let Some(offset) = contents.add(reader, &mut walk, &checked)? {
             let what = "the event's fields contradict each other";
             return damaged(segment.damage(offset, 0, None, what));
         }
-        walk.advance(frame);
+        walk.advance(&checked);
     }
     let summary = summarize(reader, &walk, &contents, previous);
     write(segment, &contents, summary)
@@ -121,6 +149,7 @@ fn summarize(
         previous_link,
         link: chain::link(&previous_link, &root),
         epochs: contents.epochs.clone(),
+        losses: contents.losses.clone(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::Damage;
 use crate::error::{LogError, Result};
 use crate::format::footer::{Summary, TRAILER_BYTES, Trailer};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentHeaderFault};
-use crate::offsets::{EVENT_BYTES_MIN, LiveOffsets, OffsetTable};
+use crate::offsets::{EVENT_BYTES_MIN, LiveOffsets, OFFSETS_MAX, OffsetTable};
 
 /// The folder of the segments, inside the store's.
 pub(crate) const LOG_FOLDER: &str = "log";
@@ -104,6 +104,7 @@ pub(crate) fn open(
         bytes: bytes as u64,
         positions: None,
         stream: None,
+        streams: Vec::new(),
         what: what.to_owned(),
     };
     let stray = HEADER_OFFSETS.iter().find_map(|&start| {
@@ -147,9 +148,7 @@ pub(crate) fn create(
     let file = fs.create(&temporary)?;
     let made = (|| {
         write_zeros(&*file, 0, reserved).1?;
-        for offset in HEADER_OFFSETS {
-            file.write_at(&header.encode(), offset as u64)?;
-        }
+        write_headers(&*file, &header)?;
         file.sync()?;
         fs.rename(&temporary, &folder.join(&file_name))
     })();
@@ -160,6 +159,17 @@ pub(crate) fn create(
     }
     let offsets = OffsetTable::Live(Arc::new(LiveOffsets::new()));
     Ok(Segment { name: format!("{LOG_FOLDER}/{file_name}"), file, header, offsets, summary: None })
+}
+
+/// Writes both copies of the header, and the zeros beside them.
+pub(crate) fn write_headers(file: &dyn File, header: &SegmentHeader) -> io::Result<()> {
+    let mut page = [0; HEADER_PAGE_BYTES];
+    for offset in HEADER_OFFSETS {
+        if let Some(copy) = page.get_mut(offset..offset + SEGMENT_HEADER_BYTES) {
+            copy.copy_from_slice(&header.encode());
+        }
+    }
+    file.write_at(&page, 0)
 }
 
 /// Makes the names in the log's folder survive a power cut.
@@ -214,6 +224,7 @@ pub(crate) fn read_footer(name: &str, file: &dyn File, header: &SegmentHeader) -
             bytes: length - offset,
             positions: None,
             stream: None,
+            streams: Vec::new(),
             what: what.to_owned(),
         })
     };
@@ -238,7 +249,11 @@ pub(crate) fn read_footer(name: &str, file: &dyn File, header: &SegmentHeader) -
         summary.first == header.first
             && summary.events == trailer.offsets
             && (FRAMES_START..=offsets_at).contains(&summary.frames_end)
-            && u64::from(summary.events) <= (summary.frames_end - FRAMES_START) / EVENT_BYTES_MIN
+            // Entries of lost events have no bytes in the frames.
+            && summary.events as usize <= OFFSETS_MAX
+            && (!summary.losses.is_empty()
+                || u64::from(summary.events)
+                    <= (summary.frames_end - FRAMES_START) / EVENT_BYTES_MIN)
     });
     let Some(summary) = summary else {
         return Ok(damaged(summary_at, "the summary of the footer contradicts itself"));
@@ -251,7 +266,18 @@ pub(crate) fn read_footer(name: &str, file: &dyn File, header: &SegmentHeader) -
     Ok(Footer::Sealed(summary, offsets))
 }
 
+/// Segments that are not sealed although later ones are.
+pub(crate) fn without_footer(segments: &[Arc<Segment>]) -> impl Iterator<Item = &Arc<Segment>> {
+    let sealed = segments.iter().rposition(|segment| segment.summary.is_some()).unwrap_or(0);
+    segments.iter().take(sealed).filter(|segment| segment.summary.is_none())
+}
+
 impl Segment {
+    pub(crate) fn has_own_name(&self) -> bool {
+        let own = file_name(self.header.first, self.header.generation);
+        self.name.strip_prefix(LOG_FOLDER).and_then(|name| name.strip_prefix('/')) == Some(&own)
+    }
+
     /// The position of the first event that can stand in it.
     pub(crate) fn first_event(&self) -> Position {
         self.header.first.position.plus(1)
@@ -274,6 +300,7 @@ impl Segment {
             bytes,
             positions,
             stream: None,
+            streams: Vec::new(),
             what: what.to_owned(),
         }
     }

@@ -1,4 +1,4 @@
-//! Verification: every byte of the log read and checked against every rule.
+//! Verification: every byte of the log read and checked.
 
 use std::sync::Arc;
 
@@ -8,13 +8,23 @@ use crate::Damage;
 use crate::chain::{self, Hash};
 use crate::error::Result;
 use crate::format::footer::Summary;
-use crate::frames::Frame;
+use crate::loss::Loss;
 use crate::offsets::{OffsetTable, read_table};
 use crate::reader::LogReader;
 use crate::recovery::{frame_damage, rest_end};
 use crate::seal::Contents;
 use crate::segment::Segment;
-use crate::walk::Walk;
+use crate::walk::{CheckedFrame, Walk};
+
+/// How closely a verification looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Structure and checksums: every byte is one that was written there.
+    Fast,
+    /// Also what the bytes say: the events' fields, the content chain and all that a footer tells of
+    /// the frames before it.
+    Deep,
+}
 
 /// What a verification found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +43,8 @@ pub struct Verified {
     pub controls: u64,
     /// What is damaged.
     pub damage: Vec<Damage>,
+    /// What is gone for good, as a repair noted it; no damage any more.
+    pub losses: Vec<Loss>,
 }
 
 impl LogReader {
@@ -40,15 +52,22 @@ impl LogReader {
     ///
     /// # Errors
     /// I/O errors. Damage is part of what is found.
-    pub fn verify(&self, last: Place, progress: &mut dyn FnMut(u64, u64)) -> Result<Verified> {
+    pub fn verify(
+        &self,
+        last: Place,
+        depth: Depth,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Verified> {
         let segments = self.shared.segments.load_full();
         let (total, ..) = self.size()?;
         let mut verifier = Verifier {
             reader: self,
+            depth,
             found: Verified::default(),
             last: Place::START,
             recorded: Timestamp::MIN,
             link: Some(chain::genesis(self.store())),
+            behind_losses: false,
             total,
             progress,
         };
@@ -62,11 +81,15 @@ impl LogReader {
 
 struct Verifier<'a> {
     reader: &'a LogReader,
+    depth: Depth,
     found: Verified,
     last: Place,
     recorded: Timestamp,
     /// The link of the segment before; unknown behind a segment that is damaged or not sealed.
     link: Option<Hash>,
+    /// A segment has lost some of its events, so that its link is not what it was, and no segment
+    /// behind it was found yet that is chained to the one of before.
+    behind_losses: bool,
     total: u64,
     progress: &'a mut dyn FnMut(u64, u64),
 }
@@ -122,25 +145,29 @@ impl Verifier<'_> {
         let damage = frame_damage(&segment, &checked);
         let whole = damage.is_empty();
         self.found.damage.extend(damage);
-        let frame = &checked.frame;
+        self.found.losses.extend(checked.losses());
         if whole {
             self.found.frames += 1;
-            self.count(&segment, frame);
-            if let Some(offset) = contents.add(self.reader, walk, frame, checked.control)? {
+            self.count(&segment, &checked);
+            if self.depth == Depth::Deep
+                && let Some(offset) = contents.add(self.reader, walk, &checked)?
+            {
                 let what = "the event's fields contradict each other";
                 self.found.damage.push(segment.damage(offset, 0, None, what));
             }
         }
-        walk.advance(frame);
+        walk.advance(&checked);
         Ok(true)
     }
 
-    fn count(&mut self, segment: &Segment, frame: &Frame) {
+    fn count(&mut self, segment: &Segment, checked: &CheckedFrame) {
+        let frame = &checked.frame;
         if frame.streams.is_none() {
             self.found.controls += 1;
             return;
         }
-        self.found.events += u64::from(frame.header.count);
+        self.found.events +=
+            u64::from(frame.header.count) - checked.losses().map(|loss| loss.events()).sum::<u64>();
         if frame.header.recorded_at < self.recorded {
             let what = "the commit's stamp lies before that of the commit before it";
             self.found.damage.push(segment.damage(frame.offset, 0, None, what));
@@ -191,7 +218,19 @@ impl Verifier<'_> {
             complain(summary.frames_end, bytes, "bytes that no frame accounts for");
         }
         let link = self.link.replace(summary.link);
+        let mut chained = link.is_none_or(|link| link == summary.previous_link);
+        if !chained {
+            // Once behind losses: what follows was chained to all that was there.
+            chained = std::mem::take(&mut self.behind_losses);
+        }
+        self.behind_losses |= !summary.losses.is_empty();
         if !whole {
+            return Ok(());
+        }
+        if summary.last != walk.last {
+            complain(at, 0, "the footer's last place is not that of the frames");
+        }
+        if self.depth == Depth::Fast {
             return Ok(());
         }
         if table.is_some_and(|table| table != contents.offsets) {
@@ -200,10 +239,10 @@ impl Verifier<'_> {
         let zero = Timestamp::default();
         let agrees = summary.root == contents.tree.root()
             && summary.link == chain::link(&summary.previous_link, &summary.root)
-            && link.is_none_or(|link| link == summary.previous_link)
+            && chained
             && summary.controls == contents.controls
             && summary.epochs == contents.epochs
-            && summary.last == walk.last
+            && summary.losses == contents.losses
             && summary.frames_end == frames_end
             && (summary.recorded_first, summary.recorded_last)
                 == contents.recorded.unwrap_or((zero, zero));

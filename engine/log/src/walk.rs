@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
-use annals_types::Place;
+use annals_types::{Place, Position};
 
 use crate::error::{LogError, Result};
-use crate::format::control::Control;
+use crate::format::control::{Control, Lost};
 use crate::format::cursor::Cursor;
-use crate::format::event::RecordHead;
+use crate::format::event::{Hole, RecordHead};
+use crate::format::footer::EpochStart;
 use crate::format::frame::{FrameFault, FrameKind};
 use crate::frames::{Frame, FrameRecord, FrameRecords, find_frame, read_frame};
+use crate::loss::{Loss, LostStream};
 use crate::segment::{FRAMES_START, Segment};
 use crate::window::{Stride, Window};
 
@@ -37,6 +39,8 @@ pub(crate) struct CheckedFrame {
     pub(crate) frame: Frame,
     /// What of it is lost.
     pub(crate) lost: Vec<FrameRecord>,
+    /// Its records that were lost before, and say so.
+    holes: Vec<(u32, Hole)>,
     /// What it says, if it is a control record.
     pub(crate) control: Option<Control>,
     /// Records and header agree on the checksums.
@@ -48,6 +52,64 @@ impl CheckedFrame {
         self.lost.is_empty()
             && self.digest_holds
             && (self.control.is_some() || self.frame.header.kind == FrameKind::Commit)
+    }
+
+    /// The epoch that it begins, or that began somewhere in what it tells to be lost.
+    pub(crate) fn epoch(&self) -> Option<EpochStart> {
+        let (epoch, place) = match &self.control {
+            Some(Control::Epoch(epoch)) => (*epoch, self.frame.header.first),
+            Some(Control::Lost(lost)) => (lost.epoch, lost.up_to),
+            _ => return None,
+        };
+        Some(EpochStart { epoch, place })
+    }
+
+    /// Every record is whole, and they are not those of the header: which of them are, nobody can
+    /// tell.
+    pub(crate) fn contradicts(&self) -> bool {
+        self.frame.header.kind == FrameKind::Commit && self.lost.is_empty() && !self.digest_holds
+    }
+
+    /// The place of the last thing that it has or tells to be lost.
+    pub(crate) fn last(&self) -> Place {
+        match &self.control {
+            Some(Control::Lost(lost)) => lost.up_to,
+            _ => self.frame.header.last(),
+        }
+    }
+
+    /// The events that it tells to be lost.
+    pub(crate) fn losses(&self) -> impl Iterator<Item = Loss> {
+        let noted = match &self.control {
+            Some(Control::Lost(lost)) => {
+                let (first, last) = (self.frame.header.first.position.plus(1), lost.up_to.position);
+                (first <= last).then(|| Loss { first, last, streams: lost.streams.clone() })
+            }
+            _ => None,
+        };
+        // Holes beside each other are one loss.
+        let mut rest = self.holes.as_slice();
+        let holes = std::iter::from_fn(move || {
+            let (&(first, _), _) = rest.split_first()?;
+            let run = (first..).zip(rest).take_while(|(index, hole)| *index == hole.0).count();
+            let (run, behind) = rest.split_at_checked(run)?;
+            rest = behind;
+            let last = run.last().map_or(first, |(index, _)| *index);
+            let (first, last) = (self.frame.position(first), self.frame.position(last));
+            Some(Loss { first, last, streams: self.last_of_each_stream(run) })
+        });
+        noted.into_iter().chain(holes)
+    }
+
+    fn last_of_each_stream(&self, holes: &[(u32, Hole)]) -> Vec<LostStream> {
+        let mut streams: Vec<LostStream> = Vec::new();
+        for (index, hole) in holes {
+            let Some((stream, version)) = &hole.stream else { continue };
+            streams.retain(|before| *before.stream != **stream);
+            let (position, version) = (self.frame.position(*index), *version);
+            streams.push(LostStream { position, version, stream: stream.to_string() });
+        }
+        streams
     }
 }
 
@@ -96,17 +158,23 @@ impl Walk {
         mut on_record: impl FnMut(u32, u64),
     ) -> Result<CheckedFrame> {
         let mut records = FrameRecords::new(frame);
-        let mut lost = Vec::new();
+        let (mut lost, mut holes) = (Vec::new(), Vec::new());
         let mut control = None;
         let mut digest = crc32fast::Hasher::new();
         while let Some(next) = records.next(&mut self.window, &self.segment)? {
             match next {
                 FrameRecord::Whole { index, record } => {
                     digest.update(&record.plain_checksum.to_le_bytes());
-                    if records.frame.header.kind == FrameKind::Control {
-                        let mut cursor = Cursor::new(&record.payload);
-                        RecordHead::decode(&mut cursor);
-                        control = self.control(&records.frame, cursor.left())?;
+                    match &records.frame.streams {
+                        Some(streams) => {
+                            let hole = Hole::decode(&record.payload, streams);
+                            holes.extend(hole.map(|hole| (index, hole)));
+                        }
+                        None => {
+                            let mut cursor = Cursor::new(&record.payload);
+                            RecordHead::decode(&mut cursor);
+                            control = self.control(&records.frame, cursor.left())?;
+                        }
                     }
                     on_record(index, record.offset);
                 }
@@ -115,7 +183,7 @@ impl Walk {
         }
         // The records must fill the frame: a length that leaves bytes over is no whole frame.
         let digest_holds = digest.finalize() == records.frame.header.digest && records.is_at_end();
-        Ok(CheckedFrame { frame: records.frame, lost, control, digest_holds })
+        Ok(CheckedFrame { frame: records.frame, lost, holes, control, digest_holds })
     }
 
     /// What a control record says; `None` where that cannot stand here.
@@ -128,21 +196,30 @@ impl Walk {
             }
             // Only an epoch's own record begins it.
             Some(Control::Epoch(epoch)) if epoch.number != frame.header.epoch => None,
+            Some(Control::Lost(lost)) if !lost_fits(&lost, frame) => None,
             Some(Control::Unknown(..)) if frame.header.epoch != self.epoch => None,
             control => control,
         })
     }
 
-    /// Goes on behind `frame`.
-    pub(crate) fn advance(&mut self, frame: &Frame) {
-        self.offset = frame.end();
-        self.last = frame.header.last();
-        self.epoch = self.epoch.max(frame.header.epoch);
+    /// Goes on behind a frame.
+    pub(crate) fn advance(&mut self, checked: &CheckedFrame) {
+        self.offset = checked.frame.end();
+        self.last = checked.last();
+        self.epoch = self.epoch.max(checked.frame.header.epoch);
     }
 
-    /// The next whole header behind the place where no frame begins that may follow.
+    /// The next whole header from the place on where no frame begins that may follow. One that begins
+    /// right there belongs further on: a note of what was lost before it is lost itself.
     pub(crate) fn find_next(&mut self) -> Result<Option<Frame>> {
-        find_frame(&mut self.window, &self.segment, self.offset + 1, self.bound, self.last)
+        let here = read_frame(&mut self.window, &self.segment, self.offset, self.bound)?;
+        if let Ok(frame) = here
+            && frame.header.first > self.last
+            && self.segment.header.generation > 0
+        {
+            return Ok(Some(frame));
+        }
+        find_frame(&mut self.window, &self.segment, self.offset, self.bound, self.last)
     }
 
     /// Goes on at `frame`, past what is lost before it.
@@ -155,4 +232,13 @@ impl Walk {
         };
         self.epoch = self.epoch.max(frame.header.epoch);
     }
+}
+
+/// Whether the note of a loss speaks of its own epoch, and of what lies behind it.
+fn lost_fits(lost: &Lost, frame: &Frame) -> bool {
+    let own = frame.header.first;
+    let inside = |position: Position| own.position < position && position <= lost.up_to.position;
+    lost.epoch.number == frame.header.epoch
+        && lost.up_to >= own
+        && lost.streams.iter().all(|stream| inside(stream.position))
 }

@@ -6,7 +6,6 @@ use super::Simulation;
 use super::draws::Draws;
 use super::life::{KEPT_MAX, Life, Trouble};
 use crate::check::{self, Check};
-use crate::model::Recorded;
 use crate::workload::random::Twist;
 
 impl Simulation {
@@ -80,7 +79,7 @@ impl Simulation {
             Ok(receipt) => self.taken(commit, &receipt),
             Err(error) => {
                 let kind = error.kind().clone();
-                if self.is_refused(commit, refusals, &error, visible) {
+                if self.is_refused(refusals, &error, visible) {
                     self.is_settled(&error)?;
                     return Ok(format!("is refused: {error}"));
                 }
@@ -130,31 +129,14 @@ impl Simulation {
 
     /// Whether the store may refuse the commit so: for what speaks against it, or for a version that
     /// was there between the call and the answer.
-    fn is_refused(
-        &self,
-        commit: &Commit<'_>,
-        refusals: &[ErrorKind],
-        error: &Error,
-        visible: Position,
-    ) -> bool {
+    fn is_refused(&self, refusals: &[ErrorKind], error: &Error, visible: Position) -> bool {
         if check::refusal(refusals, error).is_ok() {
             return true;
         }
-        match error.kind() {
-            ErrorKind::Conflict { stream, expected, actual } => {
-                let version = |head| self.model.version(stream, head);
-                let range = version(visible)..=version(Position::MAX);
-                range.contains(actual) && !expected.holds(*actual) && !expected.holds(*range.end())
-            }
-            // The model names the first of several; of these, another may have been visible before.
-            ErrorKind::IdReused { id, position } => {
-                let is_its = |event: &Recorded| event.event.id.or(event.derived_id) == Some(*id);
-                matches!(refusals, [ErrorKind::IdReused { .. }])
-                    && commit.ids().any(|own| own == *id)
-                    && self.model.event(*position).is_some_and(is_its)
-            }
-            _ => false,
-        }
+        let ErrorKind::Conflict { stream, expected, actual } = error.kind() else { return false };
+        let version = |head| self.model.version(stream, head);
+        let range = version(visible)..=version(Position::MAX);
+        range.contains(actual) && !expected.holds(*actual) && !expected.holds(*range.end())
     }
 
     /// What a refusal names can be read: of what is in flight the outcome was waited for.

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::failure::{Exit, Failure};
-use crate::{append, demo, events, import, messages, read, rebuild_index, stats, streams, verify};
+use crate::{
+    append, demo, events, import, messages, read, rebuild_index, repair, stats, streams, verify,
+};
 
 const AFTER_HELP: &str = "\
 Data goes to stdout, messages go to stderr.
@@ -49,6 +51,8 @@ enum Verb {
     Stats(stats::Args),
     /// Read every byte of the log and check it
     Verify(verify::Args),
+    /// Make a damaged store whole again, without what is lost
+    Repair(repair::Args),
     /// Delete the index and make it again from the log
     RebuildIndex(rebuild_index::Args),
     /// Make a store of an order-processing business and show what Annals does
@@ -87,6 +91,7 @@ fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Streams(args) => streams::run(&store, args),
         Verb::Stats(args) => stats::run(&store, args),
         Verb::Verify(args) => verify::run(&store, args),
+        Verb::Repair(args) => repair::run(&store, args),
         Verb::RebuildIndex(args) => rebuild_index::run(&store, args),
         Verb::Demo(args) => demo::run(Some(&store), args),
     }

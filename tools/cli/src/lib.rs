@@ -34,6 +34,7 @@ mod progress;
 mod read;
 mod reading;
 mod rebuild_index;
+mod repair;
 mod stats;
 mod streams;
 mod table;

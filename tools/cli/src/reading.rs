@@ -95,7 +95,7 @@ pub(crate) fn damaged(folder: &Path, places: &str) -> Failure {
     let path = folder.display().to_string();
     Failure::failed(format!("{path}: the store has {places}")).hint(format!(
         "keep the folder as it is and restore a copy; `annals -s {} events` gives every undamaged \
-         event, `verify` lists all damage",
+         event, `verify` lists all damage, `repair` gives up what is lost",
         quoted(&path)
     ))
 }

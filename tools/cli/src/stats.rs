@@ -46,6 +46,7 @@ struct Figures<'a> {
     epoch: String,
     events: u64,
     streams: u64,
+    events_lost: u64,
     head: u64,
     segments: u64,
     segments_sealed: u64,
@@ -74,6 +75,7 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
             epoch: stats.epoch.to_string(),
             events: stats.events,
             streams: stats.streams,
+            events_lost: stats.events_lost,
             head: stats.head.get(),
             segments: stats.segments,
             segments_sealed: stats.segments_sealed,
@@ -112,11 +114,15 @@ fn facts(stats: &Stats, now: &Stats) -> Vec<(&'static str, String)> {
         (0, revision) => format!("0, revision {revision}"),
         (format, _) => format.to_string(),
     };
+    let lost = match stats.events_lost {
+        0 => String::new(),
+        lost => format!(", {} of them given up by a repair", grouped(lost)),
+    };
     vec![
         ("store", stats.store.to_string()),
         ("format", format),
         ("epoch", stats.epoch.to_string()),
-        ("events", grouped(stats.events)),
+        ("events", format!("{}{lost}", grouped(stats.events))),
         ("streams", grouped(stats.streams)),
         ("head", format!("position {}", stats.head)),
         ("recorded first", moment(stats.recorded_first)),

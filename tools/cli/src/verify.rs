@@ -1,30 +1,38 @@
-//! `annals verify`: every byte of the log, read and checked.
+//! `annals verify`: every byte of the log, read and checked; the index too, where asked for.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use annals::{Damage, ReadOnlyStore, Report, TornTail};
+use annals::{Damage, IndexFault, ReadOnlyStore, Report, TornTail};
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure};
-use crate::humane::{bytes, counted, duration, plain};
+use crate::humane::{bytes, counted, duration, plain, quoted};
 use crate::output::Output;
 use crate::progress::{Progress, Unit};
 use crate::reading::damaged;
 
 const AFTER_HELP: &str = "\
-Opens read-only and changes nothing. A torn tail is what a crash leaves of an append that was \
-never acknowledged: it is told, but it is no damage. Exit code 0: all is well, 1: damage was \
-found.
+Opens read-only and changes nothing. Structure and checksums of every byte are checked; with \
+--deep also what the bytes say: the events' fields, the content chain, and the index against the \
+log.
+
+A torn tail is what a crash leaves of an append that was never acknowledged: it is told, but it is \
+no damage. Nor is what an earlier `repair` gave up. Exit code 0: all is well, 1: damage was found.
 
 Examples:
   annals -s shop verify
+  annals -s shop verify --deep
   annals -s shop verify --json | jq .damage";
 
 /// Arguments of `annals verify`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
+    /// Check also what the bytes say, and the index
+    #[arg(long)]
+    deep: bool,
+
     /// One JSON object instead of lines for people
     #[arg(long)]
     json: bool,
@@ -38,6 +46,30 @@ pub(crate) struct DamageLine<'a> {
     bytes: u64,
     first_position: Option<u64>,
     last_position: Option<u64>,
+    streams: &'a [String],
+    what: &'a str,
+}
+
+/// Events that are gone, in JSON.
+#[derive(Serialize)]
+pub(crate) struct LossLine<'a> {
+    pub(crate) first_position: u64,
+    pub(crate) last_position: u64,
+    pub(crate) streams: Vec<LostStreamLine<'a>>,
+}
+
+/// The last event that a stream lost, in JSON.
+#[derive(Serialize)]
+pub(crate) struct LostStreamLine<'a> {
+    pub(crate) stream: &'a str,
+    pub(crate) version: u64,
+    pub(crate) position: u64,
+}
+
+/// Where the index is wrong, in JSON.
+#[derive(Serialize)]
+struct IndexLine<'a> {
+    position: u64,
     what: &'a str,
 }
 
@@ -49,6 +81,7 @@ impl<'a> DamageLine<'a> {
             bytes: damage.bytes,
             first_position: damage.positions.map(|(first, _)| first.get()),
             last_position: damage.positions.map(|(_, last)| last.get()),
+            streams: &damage.streams,
             what: &damage.what,
         }
     }
@@ -71,6 +104,7 @@ impl<'a> TailLine<'a> {
 #[derive(Serialize)]
 struct ReportLine<'a> {
     clean: bool,
+    deep: bool,
     store: String,
     segments: u64,
     segments_sealed: u64,
@@ -80,6 +114,8 @@ struct ReportLine<'a> {
     controls: u64,
     head: u64,
     damage: Vec<DamageLine<'a>>,
+    lost: Vec<LossLine<'a>>,
+    index: Vec<IndexLine<'a>>,
     torn_tail: Option<TailLine<'a>>,
 }
 
@@ -87,15 +123,16 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let store = ReadOnlyStore::open(folder).map_err(|error| Failure::store(&error, folder))?;
     let progress = Progress::new("verifying", Unit::Bytes, Some(0));
-    let report = store
-        .verify(&mut |done, total| progress.set(done, total))
-        .map_err(|error| Failure::store(&error, folder))?;
+    let tell = &mut |done, total| progress.set(done, total);
+    let verified = if args.deep { store.verify_deep(tell) } else { store.verify(tell) };
+    let report = verified.map_err(|error| Failure::store(&error, folder))?;
     drop(progress);
 
     let mut out = Output::new();
     if args.json {
         out.json(&ReportLine {
             clean: report.is_clean(),
+            deep: args.deep,
             store: report.store.to_string(),
             segments: report.segments,
             segments_sealed: report.segments_sealed,
@@ -105,6 +142,8 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
             controls: report.controls,
             head: report.head.get(),
             damage: report.damage.iter().map(DamageLine::new).collect(),
+            lost: report.losses.iter().map(LossLine::new).collect(),
+            index: report.index_faults.iter().map(IndexLine::new).collect(),
             torn_tail: report.torn_tail.as_ref().map(TailLine::new),
         })?;
     } else {
@@ -117,7 +156,19 @@ pub(crate) fn run(folder: &Path, args: &Args) -> Result<Exit, Failure> {
     if report.is_clean() {
         return Ok(Exit::Fine);
     }
+    if report.damage.is_empty() {
+        let path = folder.display().to_string();
+        let message = format!("{path}: the index is not what the log says");
+        let hint = format!("`annals -s {} rebuild-index` makes it anew", quoted(&path));
+        return Err(Failure::failed(message).hint(hint));
+    }
     Err(damaged(folder, &counted(report.damage.len() as u64, "damaged place")))
+}
+
+impl<'a> IndexLine<'a> {
+    fn new(fault: &'a IndexFault) -> Self {
+        Self { position: fault.position.get(), what: &fault.what }
+    }
 }
 
 /// The report in words.
@@ -132,10 +183,19 @@ pub(crate) fn lines(report: &Report, time: Duration) -> Vec<String> {
         counted(report.controls, "control record"),
         report.head
     )];
-    lines.extend(report.damage.iter().map(|damage| format!("damaged: {damage}")));
+    let losses = report.losses.iter().map(ToString::to_string);
+    lines.extend(losses.map(|loss| format!("given up by a repair: {}", plain(&loss))));
+    let damage = report.damage.iter().map(ToString::to_string);
+    lines.extend(damage.map(|damage| format!("damaged: {}", plain(&damage))));
+    let index = report.index_faults.iter().map(ToString::to_string);
+    lines.extend(index.map(|fault| format!("wrong in the index: {}", plain(&fault))));
     lines.extend(report.torn_tail.iter().map(|tail| format!("torn tail, no damage: {tail}")));
-    let verdict =
-        if report.is_clean() { "clean: every byte is what was written" } else { "damaged" };
+    let verdict = match (report.is_clean(), report.damage.is_empty()) {
+        (true, _) if report.losses.is_empty() => "clean: every byte is what was written",
+        (true, _) => "clean, but for what a repair gave up",
+        (_, true) => "the log is clean, the index is wrong",
+        (_, false) => "damaged",
+    };
     lines.push(verdict.to_owned());
     lines
 }

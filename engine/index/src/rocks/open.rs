@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use annals_env::{EntryKind, Fs, RealFs};
+use annals_env::{Access, EntryKind, Fs, RealFs};
 use annals_types::StoreId;
 
 use super::RocksIndex;
@@ -16,6 +16,11 @@ use crate::{Covers, IndexError, Result};
 const READ_ONLY_TRIES: u32 = 10;
 /// RocksDB's entry into its files: without it there is no RocksDB.
 const ENTRY_FILE: &str = "CURRENT";
+/// RocksDB reads most of its small files whole, and to their end, whatever they say: one that is
+/// larger is not its work. Its tables and the list of them, which it reads in pieces, may be as large
+/// as it makes them.
+const SMALL_FILE_BYTES_MAX: u64 = 16 << 20;
+const FILE_BYTES_MAX: u64 = 2 << 30;
 
 /// An index that was opened.
 pub struct Opened {
@@ -134,12 +139,30 @@ fn saved(db: &Db, store: StoreId) -> Result<Result<Option<Saved>, Unusable>, Fai
 }
 
 /// Whether the folder may be RocksDB's: it has the entry file, and nothing in it is a link, which
-/// RocksDB would follow, or a device. `None`: it is empty.
+/// RocksDB would follow, a device, or larger than what RocksDB makes. `None`: it is empty.
 fn has_entry(dir: &Path) -> io::Result<Option<bool>> {
     let entries = RealFs.list(dir)?;
-    let is_there = entries.iter().any(|entry| entry.name == ENTRY_FILE);
-    let is_own = entries.iter().all(|entry| entry.kind != EntryKind::Other);
-    Ok((!entries.is_empty()).then_some(is_there && is_own))
+    let mut is_own = entries.iter().any(|entry| entry.name == ENTRY_FILE);
+    for entry in &entries {
+        is_own &= match entry.kind {
+            EntryKind::Other => false,
+            EntryKind::Folder => true,
+            EntryKind::File => is_of_a_size(&dir.join(&entry.name), &entry.name)?,
+        };
+    }
+    Ok((!entries.is_empty()).then_some(is_own))
+}
+
+fn is_of_a_size(path: &Path, name: &str) -> io::Result<bool> {
+    let is_large =
+        name.ends_with(".sst") || name.starts_with("MANIFEST") || name.starts_with("LOG");
+    let max = if is_large { FILE_BYTES_MAX } else { SMALL_FILE_BYTES_MAX };
+    match RealFs.open(path, Access::Read) {
+        Ok(file) => Ok(file.len()? <= max),
+        // A writer beside us removed it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes all files of a folder, and makes it where it is missing.

@@ -12,7 +12,8 @@ use smallvec::SmallVec;
 use super::checksum;
 use super::cursor::put_varint;
 use super::event;
-use super::frame::{FIXED_BYTES, FrameHeader, FrameKind, RECORD_PREFIX_BYTES};
+use super::frame::{FIXED_BYTES, FrameHeader, FrameKind, RECORD_PREFIX_BYTES, StreamTable};
+use crate::loss::LostStream;
 
 /// An encoded frame that waits for its place.
 #[derive(Debug)]
@@ -96,6 +97,50 @@ impl Draft {
         }
     }
 
+    /// A frame that stood in the log before: of a commit to these streams, or a control record.
+    /// Its records follow, by [`Draft::copy`] and [`Draft::hole`], then [`Draft::finish_digest`].
+    pub(crate) fn again(streams: Option<&StreamTable>) -> Self {
+        let kind = if streams.is_some() { FrameKind::Commit } else { FrameKind::Control };
+        let mut draft = Self::with_capacity(kind, FIXED_BYTES + 64, 1);
+        if let Some(streams) = streams {
+            put_varint(&mut draft.bytes, streams.iter().count() as u64);
+            for stream in streams.iter() {
+                draft.bytes.extend_from_slice(&stream.first_version.get().to_le_bytes());
+                draft.bytes.extend_from_slice(&(stream.name.len() as u16).to_le_bytes());
+                draft.bytes.extend_from_slice(stream.name.as_bytes());
+            }
+        }
+        draft.header_length = at(&draft.bytes);
+        draft
+    }
+
+    /// The next record, by what stands in it behind its number.
+    pub(crate) fn copy(&mut self, rest: &[u8]) {
+        self.record(|bytes| bytes.extend_from_slice(rest));
+    }
+
+    /// In place of the next record that it is lost; `known`: whose event it was.
+    pub(crate) fn hole(&mut self, streams: Option<&StreamTable>, known: Option<&LostStream>) {
+        let several = streams.filter(|streams| !streams.is_single());
+        let stream = several.map(|streams| {
+            let mut named = streams.iter().enumerate();
+            let found = known.and_then(|lost| {
+                let (number, stream) = named.find(|(_, s)| *s.name == *lost.stream)?;
+                let behind = lost.version.get().checked_sub(stream.first_version.get())?;
+                Some((number as u64, behind))
+            });
+            // The number behind the last one: of none that is known.
+            found.unwrap_or((streams.iter().count() as u64, 0))
+        });
+        self.record(|bytes| {
+            if let Some((number, version)) = stream {
+                put_varint(bytes, number);
+                put_varint(bytes, version);
+            }
+            event::put_hole(bytes);
+        });
+    }
+
     /// A control record with this payload (kind, flags and body).
     pub(crate) fn control(payload: &[u8]) -> Self {
         let mut draft =
@@ -133,7 +178,8 @@ impl Draft {
         write_u32(&mut self.bytes, start, sum);
     }
 
-    fn finish_digest(&mut self) {
+    /// All records are there.
+    pub(crate) fn finish_digest(&mut self) {
         let mut hasher = crc32fast::Hasher::new();
         for &record in &self.records {
             let record = record as usize;

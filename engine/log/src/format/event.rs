@@ -9,7 +9,7 @@ use annals_types::{
 };
 
 use super::cursor::{Cursor, is_text, put_bytes, put_varint, put_zigzag};
-use super::frame::{FrameHeader, StreamTable};
+use super::frame::{FrameHeader, RECORD_PREFIX_BYTES, StreamTable};
 
 const HAS_METADATA: u8 = 1;
 const HAS_TAGS: u8 = 1 << 1;
@@ -19,6 +19,8 @@ const HAS_CAUSATION: u8 = 1 << 4;
 const HAS_ID: u8 = 1 << 5;
 const HAS_EXTENSIONS: u8 = 1 << 6;
 const FLAGS_KNOWN: u8 = 0x7f;
+/// In place of an event's content: what was there is lost.
+const HOLE: [u8; 2] = [1 << 7, 1];
 
 /// The ids, in the order in which they stand.
 const ID_FLAGS: [u8; 3] = [HAS_ID, HAS_CORRELATION, HAS_CAUSATION];
@@ -29,6 +31,40 @@ const ID_BYTES: usize = 16;
 /// content chain hashes exactly these bytes.
 pub(crate) fn put_content(out: &mut Vec<u8>, event: &NewEvent) {
     put_parts(out, event);
+}
+
+/// Appends what stands where an event's content was lost.
+pub(crate) fn put_hole(out: &mut Vec<u8>) {
+    out.extend_from_slice(&HOLE);
+}
+
+/// A record whose event is lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hole {
+    /// The event's stream and version, where they are known.
+    pub(crate) stream: Option<(Arc<str>, Version)>,
+}
+
+impl Hole {
+    /// The hole that the record with this payload, of a commit to these streams, is.
+    #[inline]
+    pub(crate) fn decode(payload: &[u8], streams: &StreamTable) -> Option<Self> {
+        // Hardly ever one: told by its last bytes.
+        if !payload.ends_with(&HOLE) {
+            return None;
+        }
+        let mut cursor = Cursor::new(payload);
+        let head = RecordHead::decode(&mut cursor)?;
+        let (stream, version) = if streams.is_single() {
+            (0, u64::from(head.index))
+        } else {
+            (cursor.varint_usize()?, cursor.varint()?)
+        };
+        let stream = streams.get(stream);
+        let stream =
+            stream.map(|stream| (Arc::clone(&stream.name), stream.first_version.plus(version)));
+        (cursor.left() == HOLE).then_some(Self { stream })
+    }
 }
 
 /// The stretches of an event's content.
@@ -161,6 +197,9 @@ pub(crate) struct RecordHead {
 }
 
 impl RecordHead {
+    /// Bytes that a record's prefix and its head take at most.
+    pub(crate) const BYTES_MAX: usize = RECORD_PREFIX_BYTES + 15;
+
     pub(crate) fn decode(cursor: &mut Cursor<'_>) -> Option<Self> {
         let back = cursor.varint()?;
         let index = u32::try_from(cursor.varint()?).ok()?;

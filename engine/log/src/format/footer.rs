@@ -2,8 +2,10 @@
 
 use annals_types::{Epoch, Place, Position, Timestamp};
 
+use super::control::{put_streams, take_streams};
 use super::cursor::Cursor;
 use super::{POSITION_MAX, checksum};
+use crate::loss::Loss;
 
 /// Bytes of the trailer, the last of a sealed segment's file.
 pub(crate) const TRAILER_BYTES: usize = 32;
@@ -15,6 +17,8 @@ const EPOCH_BYTES: usize = 24;
 
 /// Nothing of the segment's range of places is missing from it.
 const COMPLETE: u32 = 1;
+/// Some of it is: the losses follow the epochs.
+const WITH_LOSSES: u32 = 0;
 
 /// An epoch and where its record stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,7 @@ pub(crate) fn add_epoch(epochs: &mut Vec<EpochStart>, start: EpochStart) {
 pub(crate) struct Summary {
     pub(crate) first: Place,
     pub(crate) last: Place,
+    /// Entries of the offset table: up to the last event that stands in the segment.
     pub(crate) events: u32,
     pub(crate) controls: u32,
     /// Where the last frame ends.
@@ -53,9 +58,17 @@ pub(crate) struct Summary {
     pub(crate) link: [u8; 32],
     /// The epochs that begin in the segment.
     pub(crate) epochs: Vec<EpochStart>,
+    /// What is lost of its range of places, in the order of positions.
+    pub(crate) losses: Vec<Loss>,
 }
 
 impl Summary {
+    /// Bytes of the whole footer.
+    pub(crate) fn footer_bytes(&self) -> u64 {
+        let summary = self.encode().len() as u64;
+        u64::from(self.events) * OFFSET_BYTES + summary + TRAILER_BYTES as u64
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(SUMMARY_FIXED_BYTES + self.epochs.len() * EPOCH_BYTES);
         for place in [self.first, self.last] {
@@ -68,18 +81,24 @@ impl Summary {
         out.extend_from_slice(&self.recorded_first.as_micros().to_le_bytes());
         out.extend_from_slice(&self.recorded_last.as_micros().to_le_bytes());
         out.extend_from_slice(&self.offsets_checksum.to_le_bytes());
-        out.extend_from_slice(&COMPLETE.to_le_bytes());
+        let flags = if self.losses.is_empty() { COMPLETE } else { WITH_LOSSES };
+        out.extend_from_slice(&flags.to_le_bytes());
         for hash in [&self.root, &self.previous_link, &self.link] {
             out.extend_from_slice(hash);
         }
         out.extend_from_slice(&0_u64.to_le_bytes());
-        out.extend_from_slice(&0_u32.to_le_bytes());
+        out.extend_from_slice(&u32::try_from(self.losses.len()).unwrap_or(u32::MAX).to_le_bytes());
         out.extend_from_slice(&u32::try_from(self.epochs.len()).unwrap_or(u32::MAX).to_le_bytes());
         for start in &self.epochs {
             out.extend_from_slice(&start.epoch.number.to_le_bytes());
             out.extend_from_slice(&start.epoch.id.to_le_bytes());
             out.extend_from_slice(&start.place.position.get().to_le_bytes());
             out.extend_from_slice(&start.place.k.to_le_bytes());
+        }
+        for loss in &self.losses {
+            out.extend_from_slice(&loss.first.get().to_le_bytes());
+            out.extend_from_slice(&loss.last.get().to_le_bytes());
+            put_streams(&mut out, &loss.streams);
         }
         out
     }
@@ -99,22 +118,25 @@ impl Summary {
         let root = cursor.array()?;
         let previous_link = cursor.array()?;
         let link = cursor.array()?;
-        let reserved = cursor.u64()? == 0 && cursor.u32()? == 0;
-        let count = cursor.u32()? as usize;
-        let mut starts = cursor.left().chunks_exact(EPOCH_BYTES);
-        if starts.len() != count || !starts.remainder().is_empty() || flags != COMPLETE || !reserved
-        {
+        let reserved_is_zero = cursor.u64()? == 0;
+        let losses = cursor.u32()?;
+        let epochs = take_epochs(&mut cursor)?;
+        let losses = take_losses(&mut cursor, losses)?;
+        let complete = match flags {
+            COMPLETE => losses.is_empty(),
+            WITH_LOSSES => !losses.is_empty(),
+            _ => false,
+        };
+        if !complete || !reserved_is_zero || !cursor.left().is_empty() {
             return None;
         }
-        let mut epochs = Vec::with_capacity(count);
-        for start in &mut starts {
-            let mut cursor = Cursor::new(start);
-            let epoch = Epoch { number: cursor.u32()?, id: cursor.u64()? };
-            epochs.push(EpochStart { epoch, place: place(&mut cursor)? });
-        }
+        let span = last.position.get().checked_sub(first.position.get())?;
+        let inside =
+            losses.iter().all(|loss| first.position < loss.first && loss.last <= last.position);
         let sane = first <= last
             && last.position.get() <= POSITION_MAX
-            && last.position.get() - first.position.get() == u64::from(events)
+            && (span == u64::from(events) || (span > u64::from(events) && !losses.is_empty()))
+            && inside
             && recorded_first <= recorded_last;
         sane.then_some(Self {
             first,
@@ -129,8 +151,35 @@ impl Summary {
             previous_link,
             link,
             epochs,
+            losses,
         })
     }
+}
+
+fn take_epochs(cursor: &mut Cursor<'_>) -> Option<Vec<EpochStart>> {
+    let bytes = (cursor.u32()? as usize).checked_mul(EPOCH_BYTES)?;
+    let mut epochs = Vec::new();
+    for start in cursor.take(bytes)?.chunks_exact(EPOCH_BYTES) {
+        let mut cursor = Cursor::new(start);
+        let epoch = Epoch { number: cursor.u32()?, id: cursor.u64()? };
+        epochs.push(EpochStart { epoch, place: place(&mut cursor)? });
+    }
+    Some(epochs)
+}
+
+fn take_losses(cursor: &mut Cursor<'_>, count: u32) -> Option<Vec<Loss>> {
+    // Not reserved by the count, which may claim anything.
+    let mut losses: Vec<Loss> = Vec::new();
+    for _ in 0..count {
+        let (first, last) = (Position::new(cursor.u64()?), Position::new(cursor.u64()?));
+        let streams = take_streams(cursor)?;
+        let in_order = losses.last().is_none_or(|before| before.last < first) && first <= last;
+        if !in_order {
+            return None;
+        }
+        losses.push(Loss { first, last, streams });
+    }
+    Some(losses)
 }
 
 fn place(cursor: &mut Cursor<'_>) -> Option<Place> {
@@ -195,6 +244,10 @@ impl Trailer {
             return false;
         };
         let sum = checksum::sealed(fields, salt, offset).to_le_bytes();
+        if *stored == sum {
+            // One that ends in zeros is all there without them.
+            return false;
+        }
         (0..sum.len()).any(|cut| {
             let (there, missing) = (stored.get(..cut), stored.get(cut..));
             there == sum.get(..cut) && missing.is_some_and(|bytes| bytes.iter().all(|&b| b == 0))

@@ -268,6 +268,10 @@ impl StreamTable {
         sane.then_some((header.len() - length..header.len(), first_version))
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &StreamRef> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
     pub(crate) fn is_single(&self) -> bool {
         self.others.is_empty()
     }

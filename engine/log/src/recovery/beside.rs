@@ -112,7 +112,8 @@ fn has_events(inventory: &Inventory) -> Result<bool> {
         if frame.header.kind == FrameKind::Commit {
             return Ok(true);
         }
-        walk.advance(&frame);
+        let checked = walk.check(frame, |_, _| {})?;
+        walk.advance(&checked);
     }
     Ok(false)
 }

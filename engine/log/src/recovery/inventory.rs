@@ -26,6 +26,12 @@ pub struct Inventory {
     pub(crate) damage: Vec<Damage>,
     /// What is wrong and has a second copy.
     pub(crate) notes: Vec<Damage>,
+    /// The names of `segments`.
+    pub(crate) listed: Vec<String>,
+    /// Files in the log's folder that are not taken for a part of it, and are damage.
+    pub(crate) strays: Vec<String>,
+    /// Segments of which there is a newer generation.
+    pub(crate) superseded: Vec<String>,
     /// Segments whose making was not finished.
     pub(crate) unfinished: Vec<PathBuf>,
     pub(crate) state: Option<State>,
@@ -39,6 +45,10 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
+    pub(crate) fn has_own_name(&self) -> bool {
+        self.name == file_name_of(&self.header)
+    }
+
     /// The segment, without a footer and with an empty table.
     pub(crate) fn unsealed(self) -> Segment {
         let Self { name, file, header } = self;
@@ -73,7 +83,8 @@ impl Inventory {
             Err(error) => return Err(LogError::io(format!("listing {LOG_FOLDER}"), error)),
         };
         let mut segments: Vec<(Listed, Option<Damage>)> = Vec::new();
-        let (mut damage, mut notes, mut unfinished) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut damage, mut notes) = (Vec::new(), Vec::new());
+        let (mut strays, mut superseded, mut unfinished) = (Vec::new(), Vec::new(), Vec::new());
         for entry in entries {
             if let Some(stem) = entry.name.strip_suffix(TEMPORARY_SUFFIX)
                 && segment::parse_file_name(stem).is_some()
@@ -86,21 +97,28 @@ impl Inventory {
             }
             if entry.kind != EntryKind::File {
                 let what = "a link or special file stands where a segment should";
-                damage.push(file_damage(&format!("{LOG_FOLDER}/{}", entry.name), what));
+                let name = format!("{LOG_FOLDER}/{}", entry.name);
+                damage.push(file_damage(&name, what));
+                strays.push(name);
                 continue;
             }
             let (name, file, header) = segment::open(fs, root, &entry.name, access)?;
             let length =
                 file.len().map_err(|error| LogError::io(format!("reading {name}"), error))?;
             if length > FILE_BYTES_MAX {
-                damage.push(file_damage(&name, "the file is longer than any segment"));
+                let what = "the file is longer than any segment";
+                let (offset, bytes) = (FILE_BYTES_MAX, length - FILE_BYTES_MAX);
+                damage.push(Damage { offset, bytes, ..file_damage(&name, what) });
             }
             match header {
                 OpenedHeader::Whole(header) => segments.push((Listed { name, file, header }, None)),
                 OpenedHeader::Half(header, note) => {
                     segments.push((Listed { name, file, header }, Some(note)));
                 }
-                OpenedHeader::Unreadable(unreadable) => damage.push(unreadable),
+                OpenedHeader::Unreadable(unreadable) => {
+                    damage.push(unreadable);
+                    strays.push(name);
+                }
             }
         }
         let of_state = State::store_of(page);
@@ -119,28 +137,30 @@ impl Inventory {
         for (listed, note) in segments {
             if listed.header.store != store {
                 damage.push(file_damage(&listed.name, "the segment belongs to another store"));
+                strays.push(listed.name);
                 continue;
             }
-            if listed.header.generation != 0 {
-                let what = format!("generation {}", listed.header.generation);
-                return Err(LogError::Unsupported { segment: listed.name, what });
-            }
-            let own_name = file_name_of(&listed.header);
-            if listed.name != own_name {
+            if !listed.has_own_name() {
+                let own_name = file_name_of(&listed.header);
                 let what = format!("the segment is named for another place; it is {own_name}");
                 damage.push(file_damage(&listed.name, &what));
             }
-            if let Some(before) = kept.last_mut()
-                && before.header.first == listed.header.first
-            {
-                // Two copies of one segment: the one under its own name counts.
-                if before.name != own_name {
-                    *before = listed;
-                }
+            let Some(before) = kept.pop_if(|before| before.header.first == listed.header.first)
+            else {
+                notes.extend(note);
+                kept.push(listed);
                 continue;
+            };
+            let same = before.header.generation == listed.header.generation;
+            // Of two copies of one segment the one under its own name counts, else the newer.
+            let (counts, other) =
+                if same && before.has_own_name() { (before, listed) } else { (listed, before) };
+            if counts.has_own_name() && other.has_own_name() {
+                superseded.push(other.name);
+            } else {
+                strays.push(other.name);
             }
-            notes.extend(note);
-            kept.push(listed);
+            kept.push(counts);
         }
         if kept.is_empty() && damage.is_empty() {
             damage.push(file_damage(
@@ -151,13 +171,17 @@ impl Inventory {
         let state = State::decode(page, store);
         if of_state.is_some() && state.is_none() {
             notes.push(file_damage(STATE_FILE, "the page belongs to another store"));
+            strays.push(STATE_FILE.to_owned());
         }
         Ok(Some(Self {
             root: root.to_owned(),
             store,
+            listed: kept.iter().map(|listed| listed.name.clone()).collect(),
             segments: kept,
             damage,
             notes,
+            strays,
+            superseded,
             unfinished,
             state,
         }))
@@ -193,6 +217,7 @@ pub(crate) fn file_damage(name: &str, what: &str) -> Damage {
         bytes: 0,
         positions: None,
         stream: None,
+        streams: Vec::new(),
         what: what.to_owned(),
     }
 }

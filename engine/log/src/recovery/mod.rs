@@ -12,11 +12,11 @@ use annals_env::File;
 use annals_types::{Epoch, Place, Position, Timestamp};
 
 use crate::error::{LogError, Result};
-use crate::format::control::Control;
 use crate::format::footer::{EpochStart, add_epoch};
 use crate::format::frame::FrameKind;
 use crate::format::segment_header::SegmentHeader;
 use crate::frames::{Frame, FrameRecord};
+use crate::loss::Loss;
 use crate::offsets::{LiveOffsets, OffsetTable};
 use crate::reader::{LogReader, has_place};
 use crate::segment::{self, Footer, Segment};
@@ -37,6 +37,8 @@ pub struct Recovered {
     pub(crate) last: Place,
     /// Up to here it is proven to be durable.
     pub(crate) proven: Position,
+    /// Evidence tells that everything up to here was durable once.
+    pub(crate) proof: Place,
     /// The epoch number that the next epoch must exceed.
     pub(crate) epoch_number: u32,
     /// The stamp of the newest event.
@@ -121,6 +123,8 @@ struct Recovery {
     /// The place of the last thing so far.
     last: Place,
     epochs: Vec<EpochStart>,
+    /// What the log itself says to be lost.
+    losses: Vec<Loss>,
     stamp: Timestamp,
     /// Everything up to here was durable once.
     proof: Place,
@@ -148,6 +152,7 @@ impl Recovery {
             torn: None,
             last: Place::START,
             epochs: Vec::new(),
+            losses: Vec::new(),
             stamp: Timestamp::MIN,
             proof,
             bound,
@@ -183,7 +188,7 @@ impl Recovery {
             .chain(self.inventory.state.map(|state| state.epoch.number))
             .max()
             .unwrap_or_default();
-        let reader = LogReader::new(self.inventory.store, segments, &self.epochs);
+        let reader = LogReader::new(self.inventory.store, segments, &self.epochs, self.losses);
         let last = self.last.position;
         let proven = self.proof.position.max(proven_by_files(&reader, self.last)).min(last);
         reader.publish(last, if self.bound.is_some() { proven } else { last });
@@ -192,6 +197,7 @@ impl Recovery {
             reader,
             last: self.last,
             proven,
+            proof: self.proof,
             epoch_number,
             stamp: self.stamp,
             tail,
@@ -242,6 +248,7 @@ impl Recovery {
         match self.footer(&name, &*file, &header)? {
             Footer::Sealed(summary, offsets) => {
                 summary.epochs.iter().for_each(|&start| add_epoch(&mut self.epochs, start));
+                self.losses.extend_from_slice(&summary.losses);
                 self.last = summary.last;
                 if summary.events > 0 {
                     self.stamp = self.stamp.max(summary.recorded_last);
@@ -312,11 +319,11 @@ impl Recovery {
                 let header = &whole.frame.header;
                 self.note(whole);
                 self.prove(header.synced);
-                unproven.push_back((whole.frame.offset, header.last()));
+                unproven.push_back((whole.frame.offset, whole.last()));
                 while unproven.front().is_some_and(|front| front.1 <= self.proof) {
                     unproven.pop_front();
                 }
-                walk.advance(&whole.frame);
+                walk.advance(whole);
                 continue;
             }
             let follows = match next {
@@ -375,12 +382,12 @@ impl Recovery {
     /// Takes in what a whole frame says.
     fn note(&mut self, checked: &CheckedFrame) {
         let header = &checked.frame.header;
-        match checked.control {
-            Some(Control::Epoch(epoch)) => {
-                add_epoch(&mut self.epochs, EpochStart { epoch, place: header.first });
-            }
-            Some(Control::Unknown(..)) => {}
-            None => self.stamp = self.stamp.max(header.recorded_at),
+        self.losses.extend(checked.losses());
+        if let Some(start) = checked.epoch() {
+            add_epoch(&mut self.epochs, start);
+        }
+        if header.kind == FrameKind::Commit {
+            self.stamp = self.stamp.max(header.recorded_at);
         }
     }
 
@@ -425,7 +432,7 @@ impl Recovery {
             // The header is whole: only some of its records are lost.
             self.damage.extend(frame_damage(&segment, &checked));
             self.note(&checked);
-            walk.advance(&checked.frame);
+            walk.advance(&checked);
             return Ok(true);
         }
         let from = walk.offset;
@@ -449,9 +456,8 @@ impl Recovery {
     /// Segments are sealed in their order: one without a footer has lost it where a later one has
     /// its own.
     fn missing_footers(&mut self, segments: &[Arc<Segment>]) {
-        let sealed = segments.iter().rposition(|segment| segment.summary.is_some()).unwrap_or(0);
-        let unsealed = segments.iter().take(sealed).filter(|segment| segment.summary.is_none());
         let what = "the segment's footer is missing";
+        let unsealed = segment::without_footer(segments);
         self.inventory.notes.extend(unsealed.map(|segment| segment.damage(0, 0, None, what)));
     }
 
@@ -496,6 +502,7 @@ pub(crate) fn frame_damage(segment: &Segment, checked: &CheckedFrame) -> Vec<Dam
                     .then(|| (frame.position(first), frame.position(last)));
                 let mut damage = segment.damage(offset, bytes, positions, "the checksum is wrong");
                 damage.stream = frame.stream_at(first);
+                damage.streams = frame.stream_names();
                 Some(damage)
             }
             FrameRecord::Whole { .. } => None,

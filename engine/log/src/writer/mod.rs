@@ -36,6 +36,7 @@ use crate::segment::Segment;
 use crate::state_page::StatePage;
 
 pub use guard::LogGuard;
+pub(crate) use open::FIRST_RESERVE_BYTES;
 pub use open::{Settled, create};
 use steps::Tasks;
 use wakers::Wakers;

@@ -17,11 +17,12 @@ use crate::format::footer::EpochStart;
 use crate::format::segment_header::SegmentHeader;
 use crate::reader::LogReader;
 use crate::recovery::{Recovered, Tail};
+use crate::repair;
 use crate::segment::{self, LOG_FOLDER, PAGE_BYTES, write_zeros};
 use crate::state_page::StatePage;
 
 /// Room in the first segment of a store.
-const FIRST_RESERVE_BYTES: u64 = 4 * PAGE_BYTES;
+pub(crate) const FIRST_RESERVE_BYTES: u64 = 4 * PAGE_BYTES;
 
 /// A log whose end is in order, not yet written to.
 #[derive(Debug)]
@@ -82,6 +83,9 @@ impl Recovered {
             let fail = |error| LogError::io(format!("syncing {}", folder.display()), error);
             env.fs.sync_dir(&folder).map_err(fail)?;
         }
+        // The newer generation is durable now. The older one may have been put back from a copy, so
+        // it is kept.
+        repair::put_aside(&*env.fs, &self.inventory.root, &self.inventory.superseded)?;
         // So may whoever wrote the newest footer: later ones are made only behind a durable one.
         let segments = self.reader.shared.segments.load_full();
         #[cfg(annals_canary)]

@@ -29,7 +29,7 @@ fn follow(live: &mut LiveLog, end: Position, bound: &dyn Fn() -> Position) {
         assert!(seen >= visible);
         for position in [seen, Position::new(seen.get() / 2)] {
             if position > Position::START {
-                assert_right(&cursor.get(position).unwrap());
+                assert_right(&cursor.get(position).unwrap().unwrap());
             }
         }
         if seen == visible {
@@ -123,7 +123,7 @@ fn a_refresh_sees_what_was_appended_before_it() {
             let last = writer.append(n % 3 + 1).unwrap();
             assert_eq!(live.refresh().unwrap(), last);
             assert_eq!(live.reader().durable(), writer.log.reader().durable());
-            assert_right(&cursor.get(last).unwrap());
+            assert_right(&cursor.get(last).unwrap().unwrap());
             if n.is_multiple_of(50) {
                 scheduler.run_until_idle();
                 live.refresh().unwrap();
@@ -319,7 +319,7 @@ fn a_copy_that_is_put_back_is_followed_in_its_new_files() {
 
 /// Flips a bit in the middle of the event at `position`, which the writer has just written.
 fn spoil(fs: &MemoryFs, reader: &LogReader, position: Position) {
-    let data = reader.event(position).unwrap().data().to_vec();
+    let data = reader.event(position).unwrap().unwrap().data().to_vec();
     let found = fs.files().into_iter().find_map(|path| {
         let bytes = fs.read_file(&path).unwrap();
         let at = bytes.windows(data.len()).position(|part| part == data)?;
@@ -352,7 +352,7 @@ fn damage_stops_a_refresh_in_front_of_it() {
     let again = world.read().unwrap();
     assert_eq!(again.damage().len(), 1);
     assert_eq!(again.reader().visible(), Position::new(6));
-    assert_right(&again.reader().event(Position::new(6)).unwrap());
+    assert_right(&again.reader().event(Position::new(6)).unwrap().unwrap());
     assert!(again.reader().event(Position::new(5)).is_err());
 }
 

@@ -51,7 +51,7 @@ fn an_event_knows_its_commit_and_its_epoch() {
                 let position = Position::new(position);
                 assert_eq!(reader.commit_range(position).unwrap(), (first, last));
                 assert_eq!(reader.epoch_at(position), Some(epoch));
-                assert_eq!(reader.event(position).unwrap().epoch(), epoch.number);
+                assert_eq!(reader.event(position).unwrap().unwrap().epoch(), epoch.number);
             }
         }
         let behind = reader.visible().plus(1);
@@ -102,7 +102,7 @@ fn assert_same(one: &Event, other: &Event) {
 }
 
 fn check_composed(reader: &LogReader, position: Position, stream: &str, offset: u64) {
-    let found = reader.event(position).unwrap();
+    let found = reader.event(position).unwrap().unwrap();
     let epoch = reader.epoch_at(position).unwrap();
     for (n, new) in events().iter().enumerate() {
         assert_eq!(found.has_content(new), n as u64 == offset, "{position} {n}");
@@ -141,7 +141,7 @@ fn a_composed_event_is_the_one_that_the_log_gives_back() {
         check_composed(reader, last, "p", offset as u64);
         let scanned: Vec<Event> = reader.scan(first, last).map(Result::unwrap).collect();
         assert_eq!(scanned.len(), 2);
-        assert_same(&scanned[0], &reader.event(first).unwrap());
+        assert_same(&scanned[0], &reader.event(first).unwrap().unwrap());
     }
 }
 
@@ -151,7 +151,7 @@ fn a_query_may_be_asked_of_an_event() {
     let writer = world.write(SYNC).unwrap();
     let (first, _) =
         append(&writer, &Commit::new().append("order-1", ExpectedVersion::Any, events()));
-    let event = writer.log.reader().event(first).unwrap();
+    let event = writer.log.reader().event(first).unwrap().unwrap();
     for (item, named) in [
         (QueryItem::new().category("order").event_type("Moved").tags(["a", "b:2"]), true),
         (QueryItem::new().correlation_id(12).causation_id(13), true),

@@ -27,6 +27,8 @@ mod real_logs;
 #[cfg(test)]
 mod recorded_at;
 #[cfg(test)]
+mod repair;
+#[cfg(test)]
 mod repeating;
 #[cfg(test)]
 mod session;
