@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::humane::plain;
+
 /// A line that is understood.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -61,8 +63,13 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, 
     <&RawValue>::deserialize(from).map(Some)
 }
 
-/// Reads a line; where it is bad, why.
+/// Reads a line; where it is bad, why, in one line.
 pub(super) fn parse(line: &[u8]) -> Result<Line, String> {
+    // A reason may quote what stands in the line.
+    read(line).map_err(|reason| plain(&reason).into_owned())
+}
+
+fn read(line: &[u8]) -> Result<Line, String> {
     let fields: Fields<'_> = serde_json::from_slice(line).map_err(|error| reason(&error))?;
     let (content, data) = data(&fields)?;
     let metadata = metadata(&fields)?;
@@ -168,6 +175,14 @@ mod tests {
         assert_eq!(line.event.data, r#"{"a" : 1.0e2, "a":2}"#);
         assert_eq!(line.event.metadata, "null");
         assert_eq!(line.event.content, ContentKind::Json);
+    }
+
+    #[test]
+    fn a_reason_is_one_line() {
+        let reason = bad(r#"{"stream":"s","a\n\u001bb":1}"#);
+        assert!(reason.starts_with("unknown field `a \u{fffd}b`"), "{reason}");
+        let reason = bad(r#"{"stream":"s","type":"T","occurred_at":"a\nb"}"#);
+        assert!(!reason.contains(char::is_control), "{reason:?}");
     }
 
     #[test]
