@@ -21,7 +21,7 @@ static ALLOCATOR: Bounded = Bounded;
 
 const STORE: StoreId = StoreId(*b"a store's own id");
 const FOLDER: &str = "/index";
-const HEADER_BYTES: usize = 80;
+const HEADER_BYTES: usize = 88;
 const BLOCK_HEAD_BYTES: usize = 8;
 
 fuzz_target!(|input: &[u8]| {
@@ -40,7 +40,7 @@ fuzz_target!(|input: &[u8]| {
 
 /// The bytes as one of this store's images, its checksums right: a header, and one block.
 fn sealed(bytes: &[u8]) -> Vec<u8> {
-    let mut image = b"ANNALSIX\x02\0\0\0".to_vec();
+    let mut image = b"ANNALSIX\x03\0\0\0".to_vec();
     image.extend(STORE.0);
     let (fields, content) = bytes.split_at(bytes.len().min(HEADER_BYTES - 4 - image.len()));
     image.extend(fields);

@@ -1,7 +1,11 @@
 //! Files of a log made by hand: every field says what it is told to, and every checksum is right.
 //! The layouts are those of `storage-format.md`, written down here once more.
 
+mod kept;
+
 use std::path::Path;
+
+pub use kept::Kept;
 
 /// The store that all crafted files belong to.
 pub const STORE_ID: [u8; 16] = *b"a crafted store.";
@@ -348,13 +352,14 @@ pub fn state(sequence: u64, (number, id): (u32, u64), durable: Place, visible: P
 pub fn image(epoch: (u32, u64), covers: Place, streams: u64) -> Vec<u8> {
     Fields::default()
         .bytes(b"ANNALSIX")
-        .u16(2)
+        .u16(3)
         .u16(0)
         .bytes(&STORE_ID)
         .u32(epoch.0)
         .u64(epoch.1)
         .place(covers)
         .u64(streams)
+        .u64(0)
         .u64(0)
         .u64(0)
         .sum()

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use annals::{
-    Damage, Durability, Error, ErrorKind, Event, EventReader, Events, Position, QueryItem, Read,
-    Receipt, Report, Result, Store,
+    Damage, Durability, Error, ErrorKind, Event, EventReader, Events, Keep, Position, QueryItem,
+    Read, Receipt, Report, Result, Store,
 };
 
 use crate::check::{self, Check};
-use crate::folder::{Folder, Sample};
+use crate::folder::{self, COUNTER, Folder, Sample};
 use crate::model::{self, Filter, Model, Recorded};
 use crate::workload::seeded;
+use crate::{counter, states};
 
 /// What became of a damaged store.
 #[derive(Clone, Debug, Default)]
@@ -82,19 +83,19 @@ impl Share {
 }
 
 fn examine_some(folder: &Folder, sample: &Sample, share: Share) -> Check<Finding> {
-    let mut finding = examine_read_only(folder, &sample.model, share)
-        .map_err(|error| format!("read-only: {error}"))?;
-    examine_writable(&folder.copy(), &sample.model, share, &mut finding)
+    let mut finding =
+        examine_read_only(folder, sample, share).map_err(|error| format!("read-only: {error}"))?;
+    examine_writable(&folder.copy(), sample, share, &mut finding)
         .map_err(|error| format!("for writing: {error}"))?;
     Ok(finding)
 }
 
-fn examine_read_only(folder: &Folder, model: &Model, share: Share) -> Check<Finding> {
+fn examine_read_only(folder: &Folder, sample: &Sample, share: Share) -> Check<Finding> {
     let before = folder.contents();
     let store = folder.world().open_read_only().map_err(|error| tell("opening", &error))?;
     let report = store.verify(&mut |_, _| {}).map_err(|error| tell("verify", &error))?;
     let told = store.damage();
-    let readings = Readings { reader: &store, model, report: &report, told, share };
+    let readings = Readings { reader: &store, sample, report: &report, told, share };
     let lost = readings.examine()?;
     if report.is_clean() {
         check::equal("what opening found and verify did not", &[][..], store.damage())?;
@@ -106,7 +107,13 @@ fn examine_read_only(folder: &Folder, model: &Model, share: Share) -> Check<Find
     Ok(Finding { lost, damage: report.damage, opens: false })
 }
 
-fn examine_writable(folder: &Folder, model: &Model, share: Share, finding: &mut Finding) -> Check {
+fn examine_writable(
+    folder: &Folder,
+    sample: &Sample,
+    share: Share,
+    finding: &mut Finding,
+) -> Check {
+    let model = &sample.model;
     let world = folder.world();
     let store = match world.open(Durability::Sync) {
         Ok(store) => store,
@@ -117,7 +124,7 @@ fn examine_writable(folder: &Folder, model: &Model, share: Share, finding: &mut 
     // Positions of lost events must not be given to others.
     check::equal("the head", model.head(), store.position())?;
     let report = store.verify(&mut |_, _| {}).map_err(|error| tell("verify", &error))?;
-    let lost = Readings { reader: &store, model, report: &report, told: &[], share }.examine()?;
+    let lost = Readings { reader: &store, sample, report: &report, told: &[], share }.examine()?;
     if !lost.is_subset(&finding.lost) {
         return Err(format!("{lost:?} are lost, read-only only {:?}", finding.lost));
     }
@@ -176,7 +183,7 @@ fn is_damage(error: &Error) -> bool {
 /// The readings of one opening.
 struct Readings<'a> {
     reader: &'a dyn EventReader,
-    model: &'a Model,
+    sample: &'a Sample,
     report: &'a Report,
     /// Damage that the opening told of: it stands for what is lost behind the head.
     told: &'a [Damage],
@@ -186,12 +193,13 @@ struct Readings<'a> {
 impl Readings<'_> {
     /// Every answer is right or names damage. Gives the events that cannot be read.
     fn examine(self) -> Check<BTreeSet<Position>> {
-        let lost = self.reading(&Read::all())?;
+        let (lost, errors) = self.reading_told(&Read::all())?;
         check::equal("what is lost backward", &lost, &self.reading(&Read::all().backward())?)?;
         for position in &lost {
             self.is_reported(*position)?;
         }
-        for stream in self.model.streams(&Filter::All, Position::MAX) {
+        self.states(&lost)?;
+        for stream in self.sample.model.streams(&Filter::All, Position::MAX) {
             let all = Read::stream(&stream.name);
             let inside = self.reading(&all)?;
             let beyond: Vec<&Position> = inside.difference(&lost).collect();
@@ -200,7 +208,7 @@ impl Readings<'_> {
             self.reading(&all.backward())?;
             self.stream_end(&stream.name)?;
         }
-        for query in self.share.take(check::queries(self.model, Position::MAX)) {
+        for query in self.share.take(check::queries(&self.sample.model, Position::MAX)) {
             let all = Read::all().matching(query);
             let inside = self.reading(&all)?;
             let beyond: Vec<&Position> = inside.difference(&lost).collect();
@@ -209,20 +217,51 @@ impl Readings<'_> {
             self.reading(&all.backward())?;
         }
         if lost.is_empty() {
-            check::answers_without_queries(self.reader, self.model, self.model.head())?;
+            check::equal("what reading tells of", 0, errors)?;
+            check::answers_without_queries(
+                self.reader,
+                &self.sample.model,
+                self.sample.model.head(),
+            )?;
         }
         Ok(lost)
+    }
+
+    /// The states that are found are right, and all are where nothing is damaged; what an aggregate
+    /// is loaded from them too.
+    fn states(&self, lost: &BTreeSet<Position>) -> Check {
+        let (model, head) = (&self.sample.model, self.reader.position());
+        let found = folder::states(self.reader).map_err(|error| tell("kept states", &error))?;
+        for (key, place) in &found {
+            let kept = self.reader.kept_state(key, Some(place.next()));
+            let kept = kept.map_err(|error| tell("kept states", &error))?;
+            let kept = kept.ok_or_else(|| format!("{key:?} at {place} is found no more"))?;
+            states::is_right(model, &kept, head)?;
+        }
+        if self.report.is_clean() {
+            check::equal("the kept states", &self.sample.states, &found)?;
+        }
+        match counter::counters(self.reader, Keep::All).load(COUNTER) {
+            Ok(loaded) => counter::is_right(model, COUNTER, model.version(COUNTER, head), &loaded),
+            Err(error) if is_damage(&error) && !lost.is_empty() => Ok(()),
+            Err(error) => Err(tell("loading", &error)),
+        }
     }
 
     /// The events of a reading are the right ones in the right order; damage stands where some are
     /// missing. Gives the missing ones.
     fn reading(&self, read: &Read) -> Check<BTreeSet<Position>> {
-        let expected = self.model.read(read, Position::MAX);
+        self.reading_told(read).map(|(missing, _)| missing)
+    }
+
+    /// The same, and how often damage was told of.
+    fn reading_told(&self, read: &Read) -> Check<(BTreeSet<Position>, usize)> {
+        let expected = self.sample.model.read(read, Position::MAX);
         let expected = expected.map_err(|refusal| format!("{read:?} is refused: {refusal:?}"))?;
         let mut missing = BTreeSet::new();
         let mut expected = expected.into_iter();
         let mut errors = 0;
-        for item in bounded(self.reader.read(read.clone()), self.model)? {
+        for item in bounded(self.reader.read(read.clone()), &self.sample.model)? {
             match item {
                 Ok(event) => skip_to(&mut expected, &event, &mut missing)
                     .map_err(|error| format!("{read:?}: {error}"))?,
@@ -239,7 +278,7 @@ impl Readings<'_> {
         if errors == 0 && !missing.iter().all(behind) {
             return Err(format!("{read:?}: {missing:?} are missing without a word"));
         }
-        Ok(missing)
+        Ok((missing, errors))
     }
 
     /// Some damage names the event, or cannot know which events it concerns.
@@ -257,7 +296,7 @@ impl Readings<'_> {
             Err(error) if is_damage(&error) => {}
             Err(error) => return Err(tell("the newest event", &error)),
             Ok(event) => {
-                let expected = self.model.last_event(stream, head);
+                let expected = self.sample.model.last_event(stream, head);
                 match (expected, event) {
                     (None, None) => {}
                     (Some(expected), Some(event)) => check::event(expected, &event)?,
@@ -271,7 +310,9 @@ impl Readings<'_> {
         match self.reader.version(stream) {
             Err(error) if is_damage(&error) => Ok(()),
             Err(error) => Err(tell("the version", &error)),
-            Ok(version) => check::equal("the version", self.model.version(stream, head), version),
+            Ok(version) => {
+                check::equal("the version", self.sample.model.version(stream, head), version)
+            }
         }
     }
 }

@@ -1,12 +1,16 @@
 //! A store's folder in memory, to be damaged: each experiment works on a copy of its own.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use annals::{Durability, ExpectedVersion, Position};
+use annals::{Durability, EventReader, ExpectedVersion, Place, Position, Result, StateKey, Store};
 use annals_env::MemoryFs;
 
 use crate::check;
+use crate::counter;
 use crate::model::{self, Model};
+use crate::seen;
+use crate::states;
 use crate::workload::seeded;
 use crate::world::{STORE, World};
 
@@ -104,6 +108,37 @@ impl Folder {
     }
 }
 
+/// The keys under which the sample keeps states.
+fn keys() -> [StateKey; 3] {
+    [counter::key(COUNTER), states::snapshot("order-1", "Order"), seen::key("everything")]
+}
+
+/// All states that are found under the sample's keys.
+///
+/// # Errors
+/// Those of reading.
+pub fn states(reader: &dyn EventReader) -> Result<BTreeSet<(StateKey, Place)>> {
+    let mut found = BTreeSet::new();
+    for key in keys() {
+        let places = states::places(reader, &key)?;
+        found.extend(places.into_iter().map(|place| (key.clone(), place)));
+    }
+    Ok(found)
+}
+
+/// Keeps a state of each key: of the aggregate beside those before it, of the projection in their
+/// place, of the other fold now and then.
+fn keep(store: &Store, model: &Model, number: u64) {
+    for (index, key) in (0..).zip(keys()) {
+        let Some(state) = states::state(model, key, model.head()) else { continue };
+        let mut superseded = states::places(store, &state.key).expect("a healthy store finds them");
+        if index == 0 || index == 1 && !number.is_multiple_of(3) {
+            superseded.clear();
+        }
+        store.keep_state(&state, &superseded).expect("a healthy store keeps states");
+    }
+}
+
 /// A closed store and what is in it.
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -111,7 +146,12 @@ pub struct Sample {
     pub folder: Folder,
     /// Its events.
     pub model: Model,
+    /// The states that are kept in it.
+    pub states: BTreeSet<(StateKey, Place)>,
 }
+
+/// A stream of the sample that is an aggregate's.
+pub const COUNTER: &str = "counter-1";
 
 impl Sample {
     /// A store of the smallest segments of which so many are sealed, with a few events in the active
@@ -140,6 +180,14 @@ impl Sample {
             }
             let receipt = store.commit(&commit).expect("a healthy store appends");
             check::accepted(&mut model, &commit, &receipt).expect("it says what it did");
+            if (number / 10).is_multiple_of(4) {
+                let commit = model::any(COUNTER, counter::events(number / 10..number / 10 + 2));
+                let receipt = store.commit(&commit).expect("a healthy store appends");
+                check::accepted(&mut model, &commit, &receipt).expect("it says what it did");
+            }
+            if (number / 10).is_multiple_of(3) {
+                keep(&store, &model, number / 30);
+            }
             world.scheduler.run_until_idle();
             behind += u64::from(
                 store.stats().expect("a healthy store has figures").segments_sealed >= sealed,
@@ -150,19 +198,31 @@ impl Sample {
             model.learn_derived_id(event.position(), event.id());
         }
         assert_eq!(store.position(), model.head());
+        let states = states(&store).expect("a healthy store finds states");
         store.close().expect("a healthy store closes");
-        Self { folder: Folder::of(&disk), model }
+        Self { folder: Folder::of(&disk), model, states }
     }
 
     /// The segment in which the event at `position` lies, with the offset and the length of its
     /// data, where the data is there in one place only.
     #[must_use]
     pub fn find_data(&self, position: Position) -> Option<(PathBuf, usize, usize)> {
-        let data = &self.model.event(position)?.event.data;
+        self.find(&self.model.event(position)?.event.data)
+    }
+
+    /// The same of a kept state.
+    #[must_use]
+    pub fn find_state(&self, key: &StateKey, place: Place) -> Option<(PathBuf, usize, usize)> {
+        let store = self.folder.world().open_read_only().ok()?;
+        let kept = store.head().kept_state(key, Some(place.next())).ok()??;
+        self.find(&kept.state.data)
+    }
+
+    fn find(&self, data: &[u8]) -> Option<(PathBuf, usize, usize)> {
         let mut found = self.folder.segments().into_iter().flat_map(|segment| {
             let bytes = self.folder.read(&segment);
             let windows = bytes.windows(data.len().max(1)).enumerate();
-            let places = windows.filter(|(_, window)| window == data).map(|(offset, _)| offset);
+            let places = windows.filter(|(_, window)| *window == data).map(|(offset, _)| offset);
             let places: Vec<usize> = places.collect();
             places.into_iter().map(move |offset| (segment.clone(), offset, data.len()))
         });

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use annals::{
-    Commit, Durability, Event, EventId, EventReader, ExpectedVersion, Read, Result, Timestamp,
+    Commit, ContentKind, Durability, Event, EventId, EventReader, ExpectedVersion, KeptState,
+    NewState, Read, Result, StateKey, Timestamp,
 };
 use annals_env::{FaultyFs, LastChoices, MemoryFs};
 
@@ -16,6 +17,7 @@ use crate::mending;
 use crate::model::{self, Model};
 use crate::workload::seeded;
 use crate::world::{BEGINNING, World};
+use crate::{seen, states};
 
 /// A golden store.
 #[derive(Debug)]
@@ -99,7 +101,8 @@ fn repaired() -> Golden {
     Golden { name: "repaired", ..damaged }
 }
 
-/// What reading gives, one line for each event and each damaged stretch, every field in words: kept
+/// What reading gives, one line for each event, each damaged stretch and each kept state, every field
+/// in words: kept
 /// beside the stores, so that what is expected of them does not depend on today's engine.
 #[must_use]
 pub fn describe(reader: &dyn EventReader) -> String {
@@ -110,7 +113,27 @@ pub fn describe(reader: &dyn EventReader) -> String {
             None => format!("failed: {error}"),
         },
     };
-    reader.read(Read::all()).map(|item| line(item) + "\n").collect()
+    let events = reader.read(Read::all()).map(line);
+    events.chain(describe_states(reader)).map(|line| line + "\n").collect()
+}
+
+fn describe_states(reader: &dyn EventReader) -> Vec<String> {
+    let mut lines = Vec::new();
+    for key in keys() {
+        let mut before = None;
+        while let Ok(Some(KeptState { state, place, recorded_at })) =
+            reader.kept_state(&key, before)
+        {
+            before = Some(place);
+            let NewState { key, schema, version, checkpoint, content, data } = state;
+            lines.push(format!(
+                "state at {place} recorded {recorded_at} | {:?} {:?} by {:?} | version {version} \
+                 checkpoint {checkpoint} | schema {schema} {content:?} {data:?}",
+                key.role, key.name, key.fold
+            ));
+        }
+    }
+    lines
 }
 
 fn describe_event(event: &Event) -> String {
@@ -140,6 +163,9 @@ fn fill(world: &World, model: &mut Model, seed: u64, commits: u64, durability: D
     let store = world.open(durability).expect("it opens");
     for number in 0..commits {
         append(&store, model, seed + number * 10);
+        if number % 5 == 3 {
+            keep(&store, model);
+        }
         world.clock.advance(Duration::from_micros(1_500_003));
         world.scheduler.run_until_idle();
     }
@@ -155,6 +181,35 @@ fn append(store: &annals::Store, model: &mut Model, seed: u64) {
         let read = store.read(Read::all().from(position).limit(1)).next();
         let event = read.expect("it was appended").expect("it is readable");
         model.learn_derived_id(position, event.id());
+    }
+}
+
+/// Under which keys states are kept: snapshots of two streams, and a projection.
+#[must_use]
+pub fn keys() -> [StateKey; 3] {
+    [
+        states::snapshot("order-1", "Count"),
+        states::snapshot("cart-ünï", "Count"),
+        seen::key("count"),
+    ]
+}
+
+/// Keeps a state of each key: how many events there are. The projection, and the second stream,
+/// have one at a time.
+fn keep(store: &annals::Store, model: &Model) {
+    for key in keys() {
+        let is_one = key.name != "order-1";
+        // What they hold must be the same with every Rust: no hash.
+        let Some(state) = states::state(model, key, model.head()) else { continue };
+        let events = match state.version {
+            annals::Version::NONE => state.checkpoint.position.get(),
+            version => version.get(),
+        };
+        let data = format!(r#"{{"events":{events}}}"#).into();
+        let state = NewState { content: ContentKind::Json, data, ..state };
+        let before = states::places(store, &state.key).expect("a healthy store finds them");
+        let superseded = if is_one { &before[..] } else { &[] };
+        store.keep_state(&state, superseded).expect("a healthy store keeps states");
     }
 }
 

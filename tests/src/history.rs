@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use annals::{Commit, Durability, Error, ErrorKind, Position, Result, Store};
+use annals::{Commit, Durability, Error, ErrorKind, Position, Result, StateKey, Store};
 use annals_env::FaultyFs;
 
 use crate::check::{self, Check};
 use crate::model::Model;
+use crate::states::{self, Sure};
 use crate::world::World;
 
 /// One thing that is done to a store.
@@ -18,6 +19,10 @@ pub enum Action {
     Commit(Commit<'static>),
     /// Appends without waiting for it, nor ever asking what became of it.
     Submit(Commit<'static>),
+    /// Keeps a state under the key.
+    Keep(StateKey),
+    /// Keeps a state in the place of all that are kept under the key.
+    KeepInstead(StateKey),
     /// Makes all durable.
     Sync,
     /// Runs all due background steps.
@@ -39,6 +44,8 @@ pub struct Trace {
     pub acknowledged: Position,
     /// Acknowledged as durable up to here: survives a power cut.
     pub durable: Position,
+    /// States that were kept.
+    pub sure: Sure,
     /// Whether an opening was acknowledged.
     pub opened: bool,
     /// The failure that ended it early.
@@ -81,6 +88,8 @@ impl Run {
             Action::Open(durability) => self.open(*durability),
             Action::Commit(commit) => self.commit(commit),
             Action::Submit(commit) => self.submit(commit),
+            Action::Keep(key) => self.keep(key, false),
+            Action::KeepInstead(key) => self.keep(key, true),
             Action::Sync => self.sync(),
             Action::Steps => {
                 self.world.scheduler.run_until_idle();
@@ -149,6 +158,8 @@ impl Run {
         self.trace.acknowledged = self.trace.acknowledged.max(position);
         if self.durability == Durability::Sync || durable {
             self.trace.durable = self.trace.durable.max(position);
+            // They lie before it in the log.
+            self.trace.sure.sync();
         }
     }
 
@@ -168,6 +179,25 @@ impl Run {
             Ok(()) => Ok(Ok(())),
             // A disk that is gone may show before the refusal does.
             Err(_) => Ok(Err(error)),
+        }
+    }
+
+    fn keep(&mut self, key: &StateKey, instead: bool) -> Check<Result<()>> {
+        let store = self.store.as_ref().ok_or("the history keeps a state in no store")?;
+        let state = states::state(&self.trace.model, key.clone(), store.position());
+        let state = state.ok_or("the history keeps a state of nothing")?;
+        let places = if instead { states::places(store, key) } else { Ok(Vec::new()) };
+        let superseded = match places {
+            Ok(places) => places,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.trace.sure.tried(key);
+        match store.keep_state(&state, &superseded) {
+            Ok(place) => {
+                self.trace.sure.kept(key, place, self.durability == Durability::Sync);
+                Ok(Ok(()))
+            }
+            Err(error) => Ok(Err(error)),
         }
     }
 

@@ -21,6 +21,9 @@
 //! | [`damage`] | says what a damaged store may answer |
 //! | [`mending`] | says what a repair owes |
 //! | [`golden`] | makes the golden store |
+//! | [`states`] | states to keep, each of which says what it must hold |
+//! | [`counter`], [`seen`] | an aggregate and a projection that the model folds too |
+//! | [`ledger`] | an aggregate in whose state every event shows |
 //! | [`logs`] | the real event logs beside the project |
 //! | [`process`] | processes that write, read and are killed |
 //! | [`small_disk`] | real file systems that a test fills |
@@ -32,6 +35,7 @@
 pub mod budget;
 pub mod check;
 pub mod confined;
+pub mod counter;
 pub mod crafted;
 pub mod damage;
 pub mod files;
@@ -39,16 +43,19 @@ pub mod folder;
 pub mod golden;
 pub mod history;
 pub mod images;
+pub mod ledger;
 pub mod logs;
 pub mod meeting;
 pub mod mending;
 pub mod model;
 pub mod pair;
 pub mod process;
+pub mod seen;
 pub mod segment_file;
 pub mod setting;
 pub mod simulation;
 pub mod small_disk;
+pub mod states;
 pub mod sweep;
 pub mod workload;
 pub mod world;

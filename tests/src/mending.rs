@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use annals::{
-    Durability, EventReader, ExpectedVersion, Loss, Position, Read, ReadOnlyStore, Repair, Store,
-    repair_in,
+    Durability, EventReader, ExpectedVersion, Keep, Loss, Place, Position, Read, ReadOnlyStore,
+    Repair, StateKey, Store, repair_in,
 };
 
 use crate::check::{self, Check};
+use crate::counter;
+use crate::folder::{self, COUNTER};
 use crate::model::{Filter, Model, Recorded};
+use crate::states;
 use crate::workload::seeded;
 use crate::world::{STORE, World};
 
@@ -21,6 +24,15 @@ use crate::world::{STORE, World};
 pub fn readable(world: &World) -> Check<BTreeSet<Position>> {
     let store = world.open_read_only().map_err(|error| format!("read-only: {error}"))?;
     Ok(store.read_all().flatten().map(|event| event.position()).collect())
+}
+
+/// The states that can be found now.
+///
+/// # Errors
+/// Where the store does not open at all, or looking for them fails.
+pub fn found(world: &World) -> Check<BTreeSet<(StateKey, Place)>> {
+    let store = world.open_read_only().map_err(|error| format!("read-only: {error}"))?;
+    folder::states(&store).map_err(|error| format!("kept states: {error}"))
 }
 
 /// Looks and, where `execute`, repairs.
@@ -46,6 +58,8 @@ pub struct Mended<'a> {
     pub model: &'a Model,
     /// What could be read before the repair.
     pub readable: &'a BTreeSet<Position>,
+    /// The states that could be found before the repair.
+    pub states: &'a BTreeSet<(StateKey, Place)>,
     /// Whether a saved index knew all streams' versions.
     pub indexed: bool,
 }
@@ -83,7 +97,7 @@ impl Mended<'_> {
         check::equal("the damage", &[][..], store.damage())?;
         let report = store.verify_deep(&mut |_, _| {}).map_err(|error| error.to_string())?;
         check::equal("the damage that verify finds", &[][..], &report.damage)?;
-        check::equal("the faults of the index", &[][..], &report.index_faults)?;
+        check::equal("the faults of the index", Vec::new(), report.index_faults)?;
         let lost = positions(&report.losses);
         let head = store.position();
         let expected = (1..=head.get()).map(Position::new);
@@ -121,7 +135,35 @@ impl Mended<'_> {
         for query in check::queries(self.model, head) {
             self.read(store, &Read::all().matching(query), lost)?;
         }
-        Ok(())
+        self.finds_states(store, lost)
+    }
+
+    /// What was kept and is intact is there, and right.
+    fn finds_states(&self, store: &dyn EventReader, lost: &BTreeSet<Position>) -> Check {
+        let head = store.position();
+        let found = folder::states(store).map_err(|error| format!("kept states: {error}"))?;
+        let missing: Vec<_> = self.states.difference(&found).collect();
+        check::equal("the kept states that are missing", Vec::new(), missing)?;
+        let mut folded_in = Position::START;
+        for (key, place) in &found {
+            let kept = store.kept_state(key, Some(place.next()));
+            let kept = kept.map_err(|error| format!("kept states: {error}"))?;
+            let kept = kept.ok_or_else(|| format!("{key:?} at {place} is found no more"))?;
+            states::is_right(self.model, &kept, head)?;
+            if *key == counter::key(COUNTER) {
+                folded_in = folded_in.max(kept.state.checkpoint.position);
+            }
+        }
+        let loaded = counter::counters(store, Keep::All).load(COUNTER);
+        let loaded = loaded.map_err(|error| format!("loading: {error}"))?;
+        let events = self.model.events(head).iter();
+        let mut gone =
+            events.filter(|event| event.stream == COUNTER && lost.contains(&event.position));
+        // A snapshot has in it what is lost before it; what is lost behind it is in no state.
+        if gone.any(|event| event.position > folded_in) {
+            return Ok(());
+        }
+        counter::is_right(self.model, COUNTER, self.model.version(COUNTER, head), &loaded)
     }
 
     fn read(&self, store: &dyn EventReader, read: &Read, lost: &BTreeSet<Position>) -> Check {

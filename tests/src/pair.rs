@@ -18,6 +18,8 @@ use crate::check::{self, Check};
 use crate::files::{self, Files};
 use crate::kinds;
 use crate::model::{Filter, ReferenceStore, ReferenceView};
+use crate::seen;
+use crate::states::{self, Sure};
 use crate::workload::random::{self, CommitPlan, End, IndexFate, Op, Reopen, STREAMS, Twist};
 use crate::world::{BEGINNING, STORE, World};
 
@@ -90,6 +92,8 @@ pub struct Pair {
     commits: Vec<Commit<'static>>,
     /// Views, and what they must keep showing.
     views: Vec<(View, ReferenceView)>,
+    /// States that were kept.
+    sure: Sure,
     /// The index's files as they were at some time.
     copy: Option<Files>,
     openings: u64,
@@ -121,6 +125,7 @@ impl Pair {
             model,
             commits: Vec::new(),
             views: Vec::new(),
+            sure: Sure::default(),
             copy: None,
             openings: 1,
             latest,
@@ -178,6 +183,8 @@ impl Pair {
             Op::StreamEnd(stream) => {
                 check::same_stream_end(&self.model, self.store(), STREAMS[*stream])
             }
+            Op::Keep(key, instead) => self.keep(*key, *instead),
+            Op::FindStates => self.find_states(),
             Op::Sync => {
                 let synced = self.store().sync().map_err(told)?;
                 check::equal("the synced position", self.model.position(), synced)
@@ -337,6 +344,38 @@ impl Pair {
         }
     }
 
+    /// Keeps a state, which is then found first.
+    fn keep(&mut self, key: usize, instead: bool) -> Check {
+        let key = match STREAMS.get(key) {
+            Some(stream) => states::snapshot(stream, "Fold"),
+            None => seen::key("everything"),
+        };
+        let head = self.store().position();
+        let state = self.model.with(|model| states::state(model, key, head));
+        let Some(state) = state else { return Ok(()) };
+        let before = states::places(self.store(), &state.key).map_err(told)?;
+        let superseded = if instead { &before[..] } else { &[] };
+        let place = self.store().keep_state(&state, superseded).map_err(told)?;
+        self.sure.kept(&state.key, place, false);
+        let now = states::places(self.store(), &state.key).map_err(told)?;
+        let left = if instead { 0 } else { before.len() };
+        check::equal("how many states are kept", left + 1, now.len())?;
+        check::equal("the newest", Some(&place), now.first())
+    }
+
+    fn find_states(&self) -> Check {
+        self.model.with(|model| self.sure.holds_for(self.store(), model, model.head()))?;
+        for (view, model) in &self.views {
+            for key in self.sure.written.keys() {
+                let found = states::all(view, key)?;
+                let is_right =
+                    |kept| self.model.with(|all| states::is_right(all, kept, model.position()));
+                found.iter().try_for_each(is_right)?;
+            }
+        }
+        Ok(())
+    }
+
     fn as_of(&self, parts: u64, by: i64) -> Check {
         let position = self.model.with(|model| random::position(model, parts));
         match self.store().as_of(position) {
@@ -360,7 +399,8 @@ impl Pair {
     }
 
     fn verify(&self) -> Check {
-        let report = self.store().verify(&mut |_, _| {}).map_err(told)?;
+        let report = self.store().verify_deep(&mut |_, _| {}).map_err(told)?;
+        check::equal("the index against the log", Vec::new(), report.index_faults)?;
         check::equal("the damage", Vec::new(), report.damage)?;
         check::equal("the head", self.model.position(), report.head)?;
         check::equal("the events", self.model.position().get(), report.events)
@@ -401,7 +441,7 @@ impl Pair {
         check::same_answers(&self.model, &store, &self.queries())
             .map_err(|error| format!("opened again: {error}"))?;
         self.store = Some(store);
-        Ok(())
+        self.find_states()
     }
 
     fn check_views(&self) -> Check {

@@ -22,9 +22,10 @@
 //! | --- | --- |
 //! | all that was attempted, in the order of the log | the model |
 //! | how much of it must be there, and how much cannot be | `promised` |
-//! | what the opened store has handed out: views, followers, receipts to come | `life` |
+//! | what the opened store has handed out: views, followers, projectors, receipts to come | `life` |
 //! | readers beside the store, as other processes have them | `readers` |
 //! | epochs and checkpoints that were given, images of the index that were saved | `kept` |
+//! | states that were kept in the log: snapshots of aggregates, projections | `sure` |
 //!
 //! What an operation may answer other than the model says, `excuse` decides: only what a fault that
 //! has struck explains.
@@ -43,21 +44,31 @@
 //! that the oracle is for: one line in the engine under `#[cfg(annals_canary)]` with a name from
 //! [`canaries::CANARIES`].
 //!
+//! # Folds
+//!
+//! [`counter`](crate::counter) is the aggregate and [`seen`](crate::seen) the projection: each is folded by the engine
+//! and by the model. Of the aggregates' streams some are written by commits like any other, so that
+//! decisions meet conflicts, also with what is in flight. What is found under a key is compared
+//! with the model's fold wherever it is found; after each opening, so is what is loaded from it.
+//!
 //! # To run it
 //!
 //! `cargo run --release -p annals-tests --no-default-features --bin simulate -- --count 10000`; a seed that fails is run again
 //! with `--seed S --trace`, and kept in `tests/seeds/simulation.txt`.
 
 pub mod canaries;
+mod counting;
 mod dice;
 mod disks;
 mod draws;
 mod ending;
 mod following;
+mod keeping;
 mod life;
 mod operations;
 mod oracles;
 mod process;
+mod projecting;
 mod reading;
 pub mod runs;
 mod submitting;
@@ -76,6 +87,7 @@ use self::process::Process;
 use self::trace::Trace;
 use crate::check::Check;
 use crate::model::Model;
+use crate::states::Sure;
 use crate::world::{BEGINNING, World, new_disk};
 
 pub use self::oracles::Reopened;
@@ -133,6 +145,7 @@ pub struct Simulation {
     model: Model,
     promised: Promised,
     kept: Kept,
+    sure: Sure,
     /// The latest moment that the clock has shown.
     latest: Timestamp,
     /// Failures of the disk that had been ordered and not come when the step began.
@@ -183,6 +196,7 @@ impl Simulation {
             model: Model::new(),
             promised: Promised::default(),
             kept: Kept::default(),
+            sure: Sure::default(),
             latest: BEGINNING,
             due: 0,
             full: false,

@@ -108,13 +108,16 @@ impl Sweep {
         tally.exhaustive += u64::from(cuts.complete);
         tally.power_cuts += cuts.disks.len() as u64;
         tally.kills += kills.disks.len() as u64;
-        let cuts = cuts.disks.iter().map(|image| ("power cut", image, trace.durable));
-        let kills = kills.disks.iter().map(|image| ("kill", image, trace.acknowledged));
-        for (index, (what, image, least)) in cuts.chain(kills).enumerate() {
+        let mut lasting = trace.sure.clone();
+        lasting.cut();
+        let cuts = cuts.disks.iter().map(|image| ("power cut", image, trace.durable, &lasting));
+        let kills = kills.disks.iter();
+        let kills = kills.map(|image| ("kill", image, trace.acknowledged, &trace.sure));
+        for (index, (what, image, least, sure)) in cuts.chain(kills).enumerate() {
             let told = |error| {
                 format!("{what} at {place}, image {index} ({:x}): {error}", image.fingerprint())
             };
-            let promise = Promise { model: &trace.model, least };
+            let promise = Promise { model: &trace.model, least, sure };
             // Before the image is written to.
             let first_life = FirstLife { image, promise, durable: trace.durable };
             let count = before + index as u64;

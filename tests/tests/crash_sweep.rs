@@ -14,7 +14,8 @@
 use std::time::Duration;
 
 use annals::{
-    Commit, Durability, ExpectedVersion as Exp, NewEvent, Options, Position, QueryItem, Timestamp,
+    Commit, Durability, ExpectedVersion as Exp, NewEvent, Options, Position, QueryItem, StateKey,
+    Timestamp,
 };
 use annals_env::Faults;
 use annals_tests::budget;
@@ -23,6 +24,7 @@ use annals_tests::model::{any, expecting};
 use annals_tests::sweep::{SYNC_PAUSE, Sweep};
 use annals_tests::workload::seeded;
 use annals_tests::world::{BEGINNING, new_disk};
+use annals_tests::{seen, states};
 
 /// Images tried after each crash point unless the environment says otherwise.
 const IMAGES: usize = 40;
@@ -402,6 +404,62 @@ fn commits_that_nobody_waits_for() {
     };
     sweep("submitted", actions(SYNC));
     sweep("submitted, buffered", actions(BUFFERED));
+}
+
+#[test]
+fn states_that_are_kept() {
+    let keep = |key: &StateKey| Action::Keep(key.clone());
+    let instead = |key: &StateKey| Action::KeepInstead(key.clone());
+    let (order, other) =
+        (states::snapshot("order-1", "Order"), states::snapshot("order-1", "Other"));
+    let all = seen::key("everything");
+    let actions = |open: Action| {
+        vec![
+            open.clone(),
+            append("order-1", 1, 2, 200),
+            keep(&order),
+            keep(&all),
+            append("order-2", 10, 1, 600),
+            instead(&all),
+            append("order-1", 20, 1, 40),
+            keep(&order),
+            Action::Steps,
+            durable("order-1", 30),
+            keep(&other),
+            instead(&order),
+            Action::Close,
+            open,
+            instead(&all),
+            append("order-1", 40, 1, 40),
+            keep(&all),
+            Action::Drop,
+        ]
+    };
+    sweep("kept states", actions(SYNC));
+    sweep("kept states, buffered", actions(BUFFERED));
+}
+
+/// Segments end between what is kept and what it takes the place of, and behind an event that has
+/// only such records in its segment.
+#[test]
+fn states_that_are_kept_while_segments_fill() {
+    let key = states::snapshot("order-1", "Order");
+    let all = seen::key("everything");
+    let actions = |open| {
+        let mut actions = vec![open];
+        for seed in 0..5 {
+            actions.push(append("order-1", seed * 10, 2, 1900));
+            actions.push(Action::KeepInstead(key.clone()));
+            actions.push(Action::Keep(all.clone()));
+            if seed == 3 {
+                actions.push(Action::Steps);
+            }
+        }
+        actions.push(Action::Close);
+        actions
+    };
+    sweep("kept states and rotation", actions(SYNC));
+    sweep("kept states and rotation, buffered", actions(BUFFERED));
 }
 
 /// The canary: a disk that only says that it syncs must be found out.

@@ -14,7 +14,7 @@ use annals::Position;
 use annals_tests::budget;
 use annals_tests::check::Check;
 use annals_tests::damage::{Finding, examine, examine_in_turn};
-use annals_tests::folder::{Folder, Sample};
+use annals_tests::folder::{Folder, Sample, states};
 
 /// No footer of the samples is longer.
 const FOOTER_BYTES_MAX: usize = 1024;
@@ -176,6 +176,33 @@ fn a_bit_in_an_events_data_costs_that_event_only() {
         tried += 1;
     }
     assert!(tried * 2 > sample.model.head().get(), "only {tried} events were found in the files");
+}
+
+/// No event is lost, and whoever looks for the state finds another one, or folds the events.
+#[test]
+fn a_bit_in_a_kept_state_costs_that_state_only() {
+    let sample = Sample::new(5, 20);
+    let mut tried = 0;
+    for (key, place) in &sample.states {
+        let Some((path, offset, length)) = sample.find_state(key, *place) else { continue };
+        for indexed in [true, false] {
+            let folder = sample.folder.copy();
+            if !indexed {
+                let index = folder.files().into_iter().filter(|path| path.starts_with("index"));
+                index.for_each(|path| folder.remove(&path));
+            }
+            folder.change(&path, |bytes| bytes[offset + length / 2] ^= 4);
+            let finding = examined(&folder, &sample)
+                .unwrap_or_else(|error| panic!("{key:?} at {place} damaged: {error}"));
+            assert!(finding.lost.is_empty());
+            finding.locates(&path, (offset + length / 2) as u64).unwrap();
+            let found = states(&folder.world().open_read_only().unwrap()).unwrap();
+            let gone: Vec<_> = sample.states.difference(&found).collect();
+            assert_eq!(gone, [&(key.clone(), *place)]);
+        }
+        tried += 1;
+    }
+    assert!(tried > 5, "only {tried} states were found in the files");
 }
 
 /// The index is then made from what is left: it must not hide that something is missing.
@@ -447,6 +474,6 @@ fn strange_files_are_left_alone() {
 fn an_event_that_is_not_the_one_expected_is_noticed() {
     let sample = Sample::new(1, 16);
     let other = Sample::new(1, 17);
-    let mixed = Sample { folder: sample.folder.clone(), model: other.model };
+    let mixed = Sample { model: other.model, ..sample.clone() };
     assert!(examine(&sample.folder, &mixed).is_err());
 }

@@ -11,6 +11,7 @@ use annals::{
 };
 use annals_tests::check;
 use annals_tests::golden::{self, Golden};
+use annals_tests::states;
 use tempfile::TempDir;
 
 /// All files below a folder of the machine, with their bytes.
@@ -117,6 +118,10 @@ fn they_hold_what_the_format_has() {
         let counts = [several, ids, tags, correlated, caused];
         assert!(counts.iter().all(|count| *count > 1), "{}: {counts:?}", golden.name);
     }
+    let (folder, _) = find("healthy");
+    let store = ReadOnlyStore::open(&folder).unwrap();
+    let kept = golden::keys().map(|key| states::places(&store, &key).unwrap().len());
+    assert_eq!(kept, [6, 1, 1]);
 }
 
 /// The version in the header of the index image in a store's folder.

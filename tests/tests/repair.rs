@@ -15,7 +15,7 @@ use annals_tests::check::{self, Check};
 use annals_tests::crafted::{self, Frame};
 use annals_tests::folder::{Folder, Sample};
 use annals_tests::images;
-use annals_tests::mending::{Mended, positions, readable, repair};
+use annals_tests::mending::{Mended, found, positions, readable, repair};
 use annals_tests::model;
 use annals_tests::setting;
 use annals_tests::workload::seeded;
@@ -26,7 +26,7 @@ fn mend(sample: &Sample, damage: impl FnOnce(&Folder)) -> Check<(Repair, BTreeSe
     let folder = sample.folder.copy();
     damage(&folder);
     let world = folder.world();
-    let readable = readable(&world)?;
+    let (readable, states) = (readable(&world)?, found(&world)?);
     let before = folder.contents();
     let plan = repair(&world, false)?;
     if before != folder.contents() {
@@ -39,7 +39,7 @@ fn mend(sample: &Sample, damage: impl FnOnce(&Folder)) -> Check<(Repair, BTreeSe
     let indexed = before.iter().all(|(path, bytes)| {
         path.starts_with("log") || changed(path).is_some_and(|(_, original)| original == *bytes)
     });
-    let mended = Mended { model: &sample.model, readable: &readable, indexed };
+    let mended = Mended { model: &sample.model, readable: &readable, states: &states, indexed };
     let lost = mended.holds(&world)?;
     check::equal("what is lost as told", &positions(&done.losses), &lost)?;
     Ok((done, lost))
@@ -371,8 +371,9 @@ fn crashes_in_a_repair() {
     };
     let world = |disk: &FaultyFs| World::new(disk.clone(), 5);
     let readable = readable(&world(&disk())).unwrap();
-    // The first repair to end the work still has the index.
-    let mended = Mended { model: &sample.model, readable: &readable, indexed: true };
+    let states = found(&world(&disk())).unwrap();
+    let mended =
+        Mended { model: &sample.model, readable: &readable, states: &states, indexed: true };
     let mut crashes = 0;
     for number in 1.. {
         let disk = disk();

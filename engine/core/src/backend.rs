@@ -77,28 +77,31 @@ impl Saved {
         self.covers.as_ref().is_some_and(|covers| covers.place <= last && knows(covers))
     }
 
-    /// The index as it was saved.
-    pub(crate) fn into_index(self) -> Arc<dyn Index> {
-        match self.index {
+    /// The index as it was saved, and the place up to which it was.
+    pub(crate) fn into_index(self) -> (Arc<dyn Index>, Place) {
+        let place = self.covers.map_or(Place::START, |covers| covers.place);
+        let index: Arc<dyn Index> = match self.index {
             Backend::Memory(index) => Arc::new(index),
             #[cfg(feature = "rocksdb")]
             Backend::Rocks(index) => Arc::new(index),
-        }
+        };
+        (index, place)
     }
 
-    /// An empty index in the place of what was saved.
-    pub(crate) fn emptied(self) -> Result<Arc<dyn Index>> {
-        match self.index {
+    /// An empty index in the place of what was saved, and the place before the first.
+    pub(crate) fn emptied(self) -> Result<(Arc<dyn Index>, Place)> {
+        let index: Arc<dyn Index> = match self.index {
             Backend::Memory(_) => {
-                Ok(Arc::new(MemoryIndex::in_folder(self.fs, self.folder, self.store)))
+                Arc::new(MemoryIndex::in_folder(self.fs, self.folder, self.store))
             }
             #[cfg(feature = "rocksdb")]
             Backend::Rocks(index) => {
                 // One folder is open at a time.
                 drop(index);
-                Ok(Arc::new(RocksIndex::open_empty(&self.folder, self.store)?))
+                Arc::new(RocksIndex::open_empty(&self.folder, self.store)?)
             }
-        }
+        };
+        Ok((index, Place::START))
     }
 }
 

@@ -1,11 +1,12 @@
 //! Bringing an index up to the end of the log.
 
 use annals_index::{Covers, Entry, Index, Terms};
-use annals_log::{Damage, Event, LogError, LogReader, LostStream};
+use annals_log::{Damage, Event, KeptRecord, LogError, LogReader, LostStream};
 use annals_types::{Place, Position};
 use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::kept;
 
 /// Events between two reports of progress.
 const PROGRESS_EVENTS: u64 = 10_000;
@@ -14,21 +15,26 @@ const PROGRESS_EVENTS: u64 = 10_000;
 pub(crate) struct CatchUp<'a> {
     pub(crate) reader: &'a LogReader,
     pub(crate) index: &'a dyn Index,
+    /// The kept states up to here are in the index.
+    pub(crate) kept: Place,
     /// Everything up to here is durable in the log: the index may be saved on the way, so that its
     /// memory stays bounded.
     pub(crate) durable: Option<Place>,
 }
 
 impl CatchUp<'_> {
-    /// Applies all events behind what the index covers, up to `head`. Damage ends it, unless
-    /// `over_damage` takes note of it. `progress` is told the events done and in all.
+    /// Applies all events behind what the index covers, and all kept states behind those that are in
+    /// it, up to `last`. Damage ends it, unless `over_damage` takes note of it. `progress` is told the
+    /// events done and in all.
     pub(crate) fn run(
         &self,
-        head: Position,
+        last: Place,
         mut over_damage: Option<&mut Vec<Damage>>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<()> {
+        let head = last.position;
         let terms = Terms::new(self.reader.store());
+        let mut kept = self.reader.kept(self.kept, last).peekable();
         let start = self.index.covers();
         let total = head.get().saturating_sub(start.get());
         let mut saved = start;
@@ -60,7 +66,13 @@ impl CatchUp<'_> {
                 continue;
             }
             let at = event.position();
-            if at.get() - saved.get() >= self.index.save_events() && self.save(at)? {
+            if at.get() - saved.get() >= self.index.save_events() && self.durable.is_some() {
+                // What is saved up to here has the kept states up to here.
+                let here = |next: &KeptRecord| next.kept.place < Place::event(at);
+                while let Some(record) = kept.next_if(|next| next.as_ref().map_or(true, here)) {
+                    self.keep(&terms, &record?);
+                }
+                self.save(at)?;
                 saved = at;
             }
             let done = at.get().saturating_sub(start.get());
@@ -69,8 +81,20 @@ impl CatchUp<'_> {
             }
         }
         lost.for_each(|lost| self.apply_end(lost));
+        for record in kept {
+            self.keep(&terms, &record?);
+        }
         progress(total, total);
         Ok(())
+    }
+
+    fn keep(&self, terms: &Terms, record: &KeptRecord) {
+        #[cfg(annals_canary)]
+        if annals_env::canary::is("kept states are forgotten by an opening") {
+            return;
+        }
+        let key = kept::term(terms, &record.kept.state.key);
+        self.index.keep(key, record.kept.place, &record.superseded);
     }
 
     /// The last event of a stream that is gone for good counts for the stream's version.
@@ -136,11 +160,10 @@ impl CatchUp<'_> {
     }
 
     /// Saves what is applied so far, where that is wanted.
-    fn save(&self, at: Position) -> Result<bool> {
-        let Some(durable) = self.durable else { return Ok(false) };
+    fn save(&self, at: Position) -> Result<()> {
+        let Some(durable) = self.durable else { return Ok(()) };
         let place = Place::event(at).min(durable);
         let covers = Covers { store: self.reader.store(), epoch: self.reader.epoch(), place };
-        self.index.save(covers)?;
-        Ok(true)
+        Ok(self.index.save(covers)?)
     }
 }

@@ -9,7 +9,7 @@ use annals_index::IndexError;
 use annals_log::LogError;
 use annals_types::{Checkpoint, EventId, ExpectedVersion, Invalid, Position, Version};
 
-use crate::Damage;
+use crate::{Damage, ReplayFault};
 
 /// Any failure of the store. One pointer, cheap to clone, so that one failed sync can be told to all
 /// who wait.
@@ -68,6 +68,8 @@ pub enum ErrorKind {
     Unsupported,
     /// Bytes of the log are damaged: open read-only to read what is intact, restore a copy.
     Damaged(Box<Damage>),
+    /// An event could not be replayed: the code that folds it does not fit what was written.
+    Replay(Box<ReplayFault>),
     /// The disk is full: make room and append again. Nothing was written; reads go on.
     DiskFull,
     /// The append failed in a way that leaves open whether it will be there after reopening.

@@ -126,6 +126,23 @@ impl std::fmt::Debug for Events {
     }
 }
 
+/// The events of a stream up to this version. What lies behind it, perhaps damaged, is not looked at.
+pub(crate) fn up_to(
+    version: Version,
+    mut events: impl Iterator<Item = Result<Event>>,
+) -> impl Iterator<Item = Result<Event>> {
+    let mut is_reached = version == Version::NONE;
+    std::iter::from_fn(move || {
+        if is_reached {
+            return None;
+        }
+        let next = events.next()?;
+        let found = next.as_ref().map_or(Version::NONE, Event::version);
+        is_reached = found >= version;
+        (found <= version).then_some(next)
+    })
+}
+
 /// Resolves the bounds of `read` to a range of positions, and decides how to find its events there.
 pub(crate) fn plan(view: &View, read: &Read) -> Result<Plan> {
     match &read.stream {
@@ -279,8 +296,11 @@ impl StreamEvents {
                 index.positions(&self.stream, self.low, self.to, PAGE, &mut self.page)?;
             }
             self.page.reverse();
+            self.cursor.expect(self.page.iter().rev().copied());
         }
-        Ok(self.page.pop().filter(|position| *position >= self.from))
+        let next = self.page.pop();
+        self.cursor.step(self.page.iter().rev().copied());
+        Ok(next.filter(|position| *position >= self.from))
     }
 
     /// Gives the event, or, where versions are missing before it, the error that says so first.

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Weak};
 
+use annals_env::sync::atomic::Ordering;
 use annals_env::{Next, Step};
 use annals_index::Covers;
 use annals_types::{Place, Position};
@@ -81,7 +82,8 @@ impl Engine {
     pub(crate) fn save_index(&self) -> Result<()> {
         let reader = self.log.reader();
         let _saving = self.saving.lock();
-        if self.index_saved.load() >= reader.durable().get() {
+        let kept = self.kept_unsaved.swap(false, Ordering::Relaxed);
+        if self.index_saved.load() >= reader.durable().get() && !kept {
             return Ok(());
         }
         let durable = reader.durable().min(reader.visible());
@@ -90,7 +92,9 @@ impl Engine {
             true => reader.visible(),
             false => durable,
         };
-        let place = Place::event(durable);
+        // The control records behind it, too, where nothing else is.
+        let place = self.log.settled();
+        let place = if place.position == durable { place } else { Place::event(durable) };
         let covers = Covers { store: reader.store(), epoch: reader.epoch(), place };
         match self.index.save(covers) {
             Ok(()) => {
@@ -100,6 +104,7 @@ impl Engine {
             }
             Err(error) => {
                 self.counters.index_save_failures.add(1);
+                self.kept_unsaved.fetch_or(kept, Ordering::Relaxed);
                 Err(error.into())
             }
         }

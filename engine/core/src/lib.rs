@@ -30,10 +30,16 @@
 //! - **Read path**: a [`View`] fixes a position; a [`Read`] is resolved to a range and a [`Plan`]
 //!   (`plan`), and its events are read from the log lazily (`events`, `candidates`).
 //! - **Following**: a [`Follower`] reads page after page of views, and waits in between (`follow`).
+//! - **Projections**: a [`Projector`] folds what is durable in passes over the log and keeps state and
+//!   checkpoint as one (`projection`); ready-made folds are in [`fold`].
 //! - **Opening**: lock, list, open the saved index, recover, settle, bring the index up to date, begin
 //!   an epoch (`open`).
 //! - **Saving the index**: now and then in the background, and at a close, up to what is durable
 //!   (`keeper`).
+//! - **Kept states**: snapshots and projections are control records of the log, found through the
+//!   index (`kept`).
+//! - **Replay**: [`Aggregates`] fold the events of streams into states, now or then, and decide on
+//!   them (`replay`).
 //! - **Reading beside a writer**: [`ReadOnlyStore`] reads what the writer shows (`read_only`).
 
 #![forbid(unsafe_code)]
@@ -46,9 +52,11 @@ mod concerned;
 mod counters;
 mod error;
 mod events;
+pub mod fold;
 mod folder;
 mod follow;
 mod keeper;
+mod kept;
 mod lookup;
 mod open;
 mod options;
@@ -56,10 +64,12 @@ mod pending;
 mod plan;
 mod posted;
 mod prepared;
+mod projection;
 mod read_only;
 mod reader;
 mod receipt;
 mod repair;
+mod replay;
 mod stats;
 mod store;
 mod streams;
@@ -68,12 +78,12 @@ mod verify;
 mod view;
 
 pub use annals_log::{
-    Damage, Event, FORMAT, LogCounters, Loss, LostStream, REVISION, Repaired, TornTail,
+    Damage, Event, FORMAT, LogCounters, Loss, LostStream, REVISION, ReadMode, Repaired, TornTail,
 };
 pub use annals_types::{
     AppendCondition, Bytes, Checkpoint, Commit, CommitPart, ContentKind, Epoch, EventId,
-    ExpectedVersion, Facts, Invalid, NewEvent, OccurredAt, Place, Position, Query, QueryItem, Read,
-    StoreId, Timestamp, Version, category, limits,
+    ExpectedVersion, Facts, Invalid, KeptState, NewEvent, NewState, OccurredAt, Place, Position,
+    Query, QueryItem, Read, StateKey, StateRole, StoreId, Timestamp, Version, category, limits,
 };
 pub use counters::Counters;
 pub use error::{Error, ErrorKind, Result};
@@ -82,12 +92,18 @@ pub use follow::{Follow, Followed, Follower};
 pub use open::{Rebuilt, rebuild_index};
 pub use options::{Durability, IndexKind, Options};
 pub use plan::{Access, Plan};
+pub use projection::{AnyProjector, Fold, Projection, Projector, Started, catch_up_together};
 pub use read_only::ReadOnlyStore;
 pub use reader::{EventReader, EventStore};
 pub use receipt::{Receipt, StreamReceipt};
 #[doc(hidden)]
 pub use repair::repair_in;
 pub use repair::{Repair, plan_repair, repair};
+pub use replay::{
+    Aggregate, Aggregates, Applied, BadSnapshot, Codec, Decided, Decision, Diff, ExecuteError,
+    Executed, Faults, Keep, Loaded, Payloads, Point, RawEvent, ReplayCause, ReplayFault, Replayed,
+    Selection, SnapshotReport, Snapshots, TypedEvent, UnknownTypes, Upcasters,
+};
 pub use stats::Stats;
 pub use store::Store;
 pub use streams::{StreamInfo, Streams};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use annals_env::{Access, Env, FileLock, Fs};
-use annals_log::{Inventory, LogOptions, SyncMode};
+use annals_log::{Inventory, LogOptions, ReadMode, SyncMode};
 
 use crate::backend::Saved;
 use crate::catch_up::CatchUp;
@@ -34,7 +34,7 @@ pub fn rebuild_index(
     index: IndexKind,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Rebuilt> {
-    let options = Options::new().create(false).index(index);
+    let options = Options::new().create(false).index(index).read_mode(ReadMode::Read);
     let store = open(path.as_ref(), &options, true, progress)?;
     let stats = store.stats()?;
     store.close()?;
@@ -60,21 +60,21 @@ pub(crate) fn open(
     let torn_tail = recovered.torn_tail().cloned();
     let settled = recovered.settle(env)?;
     let reader = settled.reader().clone();
-    let head = settled.last().position;
     let last = settled.last();
     let believed = saved.is_of(last, |covers| reader.knows(covers.epoch, covers.place));
     #[cfg(annals_canary)]
     let believed =
         believed || annals_env::canary::is("a saved index is believed whatever it is of");
-    let index = if believed && !rebuild { saved.into_index() } else { saved.emptied()? };
+    let (index, kept) = if believed && !rebuild { saved.into_index() } else { saved.emptied()? };
     let indexed = index.covers();
-    let catch_up = CatchUp { reader: &reader, index: &*index, durable: Some(last) };
-    catch_up.run(head, None, progress)?;
+    let catch_up = CatchUp { reader: &reader, index: &*index, kept, durable: Some(last) };
+    catch_up.run(last, None, progress)?;
     let sync = match options.durability {
         Durability::Sync => SyncMode::EachCommit,
         Durability::Buffered => SyncMode::Interval(options.sync_interval),
     };
-    let log_options = LogOptions { segment_bytes: options.segment_bytes, sync };
+    let log_options =
+        LogOptions { segment_bytes: options.segment_bytes, sync, reads: options.read_mode };
     let at_once = options.durability == Durability::Buffered;
     let pending = Pending::new(Arc::clone(&index), at_once);
     let log = settled.start(log_options, pending)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::{Result, Store};
 use annals_env::Env;
+use annals_log::ReadMode;
 
 /// What an acknowledged append has survived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +58,7 @@ pub struct Options {
     pub(crate) segment_bytes: u64,
     pub(crate) sync_interval: Duration,
     pub(crate) index: IndexKind,
+    pub(crate) read_mode: ReadMode,
     pub(crate) env: Env,
 }
 
@@ -77,6 +79,7 @@ impl Options {
             segment_bytes: Self::SEGMENT_BYTES_DEFAULT,
             sync_interval: Self::SYNC_INTERVAL_DEFAULT,
             index: IndexKind::default(),
+            read_mode: ReadMode::default(),
             env: Env::real(),
         }
     }
@@ -117,6 +120,14 @@ impl Options {
     #[must_use]
     pub fn index(mut self, index: IndexKind) -> Self {
         self.index = index;
+        self
+    }
+
+    /// How sealed segments are read. Default: [`ReadMode::Map`]. [`ReadOnlyStore`](crate::ReadOnlyStore)
+    /// and the `annals` command always use [`ReadMode::Read`].
+    #[must_use]
+    pub fn read_mode(mut self, mode: ReadMode) -> Self {
+        self.read_mode = mode;
         self
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Pending {
     index: Arc<dyn Index>,
     /// In the order of the log.
     commits: VecDeque<InFlight>,
+    /// States that are kept once the log shows their places, in the order of the log.
+    kept: VecDeque<(Place, Term, Vec<Place>)>,
     /// Commits are published under the very lock that appended them: the index is told at once, and
     /// nobody ever meets one here.
     at_once: bool,
@@ -78,7 +80,16 @@ impl Pending {
         let (heads, ids) = (HashMap::new(), HashMap::new());
         let applied = index.covers();
         let terms = InFlightTerms::new();
-        Self { index, commits: VecDeque::new(), at_once, applied, heads, ids, terms }
+        Self {
+            index,
+            commits: VecDeque::new(),
+            kept: VecDeque::new(),
+            at_once,
+            applied,
+            heads,
+            ids,
+            terms,
+        }
     }
 
     /// The stream's version and newest position among the commits in flight.
@@ -122,6 +133,11 @@ impl Pending {
         self.terms.add(&prepared);
         self.commits.push_back(InFlight { first, last, prepared });
     }
+
+    /// Takes in a state that was given this place, with what it takes the place of.
+    pub(crate) fn keep(&mut self, place: Place, key: Term, superseded: Vec<Place>) {
+        self.kept.push_back((place, key, superseded));
+    }
 }
 
 impl Publish for Pending {
@@ -139,6 +155,9 @@ impl Publish for Pending {
             for (id, _) in commit.prepared.ids() {
                 self.ids.remove(&id);
             }
+        }
+        while let Some((place, key, old)) = self.kept.pop_front_if(|next| next.0 <= visible) {
+            self.index.keep(key, place, &old);
         }
         if self.index.covers() != self.applied {
             let message = format!("the index takes no more up to event {}", self.applied);

@@ -8,7 +8,7 @@ use annals_env::Env;
 use annals_env::sync::{Condvar, Mutex};
 use annals_index::{Index, MemoryIndex, Terms};
 use annals_log::{Awaited, Depth, LiveLog};
-use annals_types::{Position, Read, Version};
+use annals_types::{Place, Position, Read, Version};
 
 use crate::backend::Saved;
 use crate::catch_up::CatchUp;
@@ -67,6 +67,8 @@ struct Live {
     log: LiveLog,
     /// Up to here the index came from what was saved.
     saved: Position,
+    /// The kept states up to here are in the index.
+    kept: Place,
 }
 
 impl ReadOnlyStore {
@@ -102,14 +104,14 @@ impl ReadOnlyStore {
         .ok_or_else(|| not_a_store(root, "its log has no segment"))?;
         let store = log.reader().store();
         let saved = saved.unwrap_or_else(|| Saved::open_read_only(env, root, store));
-        let index = believed(saved, &mut log);
+        let (index, kept) = believed(saved, &mut log);
         let from_saved = index.covers();
         let reader = log.reader().clone();
-        let head = reader.visible();
         let mut damage = log.damage().to_vec();
         let mut found = Vec::new();
-        let catch_up = CatchUp { reader: &reader, index: &*index, durable: None };
-        catch_up.run(head, Some(&mut found), &mut |_, _| {})?;
+        let last = log.last();
+        let catch_up = CatchUp { reader: &reader, index: &*index, kept, durable: None };
+        catch_up.run(last, Some(&mut found), &mut |_, _| {})?;
         // What the scan met in the same place as the recovery is one damage.
         found.retain(|new| {
             damage.iter().all(|old| (&old.segment, old.offset) != (&new.segment, new.offset))
@@ -117,13 +119,13 @@ impl ReadOnlyStore {
         damage.append(&mut found);
         let whole = damage.is_empty();
         damage.extend_from_slice(log.notes());
-        let (seen, terms) = (Seen::up_to(head), Terms::new(store));
+        let (seen, terms) = (Seen::up_to(last.position), Terms::new(store));
         let source = Source { env: env.clone(), reader, index, terms, whole, seen };
         let shared = Shared {
             env: env.clone(),
             root: root.to_owned(),
             torn_tail: log.torn_tail().cloned(),
-            live: Mutex::new(Live { log, saved: from_saved }),
+            live: Mutex::new(Live { log, saved: from_saved, kept: last }),
             source: Mutex::new(Arc::new(source)),
             damage,
             pause: (Mutex::new(()), Condvar::new()),
@@ -142,14 +144,17 @@ impl ReadOnlyStore {
         let mut live = self.shared.live.lock();
         let visible = live.log.refresh()?;
         let mut source = Arc::clone(&self.shared.source.lock());
-        if source.seen.load(&source.reader) >= visible {
+        let last = live.log.last();
+        if source.seen.load(&source.reader) >= visible && live.kept >= last {
             return Ok(visible);
         }
+        let mut kept = live.kept;
         if source.index.covers().get().saturating_sub(live.saved.get()) > RENEW_EVENTS {
-            source = self.renewed(&mut live, source);
+            (source, kept) = self.renewed(&mut live, source);
         }
-        let catch_up = CatchUp { reader: &source.reader, index: &*source.index, durable: None };
-        catch_up.run(visible, None, &mut |_, _| {})?;
+        let (reader, index) = (&source.reader, &*source.index);
+        CatchUp { reader, index, kept, durable: None }.run(last, None, &mut |_, _| {})?;
+        live.kept = last;
         source.seen.store(visible);
         // Only now: until its index has everything, views go on with the one before.
         *self.shared.source.lock() = source;
@@ -157,25 +162,27 @@ impl ReadOnlyStore {
     }
 
     /// The same store with the index as it was saved last, where that is newer.
-    fn renewed(&self, live: &mut Live, source: Arc<Source>) -> Arc<Source> {
+    /// Gives also up to where it has the kept states.
+    fn renewed(&self, live: &mut Live, source: Arc<Source>) -> (Arc<Source>, Place) {
         let reader = source.reader.clone();
         let saved = Saved::open_read_only(&self.shared.env, &self.shared.root, reader.store());
-        let index = believed(saved, &mut live.log);
+        let (index, kept) = believed(saved, &mut live.log);
         // Asked for again only after as many events, whether or not there was something new.
         let covered = source.index.covers();
         if index.covers() <= live.saved {
             live.saved = covered;
-            return source;
+            return (source, live.kept);
         }
         live.saved = index.covers();
-        Arc::new(Source {
+        let source = Source {
             env: source.env.clone(),
             reader,
             index,
             terms: source.terms,
             whole: source.whole,
             seen: Seen::up_to(source.seen.load(&source.reader)),
-        })
+        };
+        (Arc::new(source), kept)
     }
 
     /// Waits until something behind `position` was seen.
@@ -323,7 +330,7 @@ impl ReadOnlyStore {
 
 /// The index as it was saved, where that is of the log's history; else an empty one. The writer may
 /// have saved it after the log was looked at: then the log is looked at again.
-fn believed(saved: Saved, log: &mut LiveLog) -> Arc<dyn Index> {
+fn believed(saved: Saved, log: &mut LiveLog) -> (Arc<dyn Index>, Place) {
     let reader = log.reader().clone();
     if saved.covers().is_some_and(|covers| covers.place > log.last()) {
         log.refresh().ok();
@@ -331,7 +338,7 @@ fn believed(saved: Saved, log: &mut LiveLog) -> Arc<dyn Index> {
     if saved.is_of(log.last(), |covers| reader.knows(covers.epoch, covers.place)) {
         saved.into_index()
     } else {
-        Arc::new(MemoryIndex::new(reader.store()))
+        (Arc::new(MemoryIndex::new(reader.store())), Place::START)
     }
 }
 

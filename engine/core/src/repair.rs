@@ -139,7 +139,14 @@ pub fn repair_in(
         missing_segments: plan.missing_segments() as u64,
         done: None,
     };
-    if !execute || plan.is_empty() {
+    if !execute {
+        return Ok(repair);
+    }
+    if plan.is_empty() {
+        if plan.was_repaired() {
+            // That repair may have been interrupted at its last step.
+            folder::forget_indexes(&*env.fs, root)?;
+        }
         return Ok(repair);
     }
     repair.done = Some(plan.execute(env, progress)?);
@@ -155,7 +162,7 @@ fn name_streams(saved: Saved, plan: &mut RepairPlan) -> Result<()> {
     let mut nameless: Vec<&mut Loss> =
         plan.losses_mut().iter_mut().filter(|loss| loss.streams.is_empty()).collect();
     let ranges: Vec<_> = nameless.iter().map(|loss| (loss.first, loss.last)).collect();
-    let found = concerned::streams_between(&*index, Position::MAX, &ranges, u64::MAX)?;
+    let found = concerned::streams_between(&*index.0, Position::MAX, &ranges, u64::MAX)?;
     for (loss, streams) in nameless.iter_mut().zip(found) {
         loss.streams = streams;
     }

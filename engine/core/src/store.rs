@@ -59,6 +59,8 @@ pub(crate) struct Engine {
     /// Up to here the index is saved, and up to there somebody was asked to.
     pub(crate) index_saved: Mark,
     pub(crate) index_asked: Mark,
+    /// States were kept since.
+    pub(crate) kept_unsaved: AtomicBool,
     torn_tail: Option<TornTail>,
     pub(crate) closed: AtomicBool,
     lock: Mutex<Option<Box<dyn FileLock>>>,
@@ -114,6 +116,7 @@ impl Engine {
             saving: Mutex::new(()),
             index_saved: Mark(AtomicU64::new(indexed.get())),
             index_asked: Mark(AtomicU64::new(indexed.get())),
+            kept_unsaved: AtomicBool::new(false),
             torn_tail,
             closed: AtomicBool::new(false),
             lock: Mutex::new(Some(lock)),

@@ -1,6 +1,7 @@
 //! Checking a store: every byte of its log, and its index against it.
 
 mod index;
+mod kept;
 
 use annals_log::{Depth, LogReader, Verified};
 use annals_types::{Place, Position, StoreId};
@@ -113,6 +114,11 @@ pub(crate) fn run(
             let done = total.saturating_add(u64::try_from(share).unwrap_or(total));
             progress(done, total.saturating_mul(halves));
         })?;
+        let (damage, faults) = kept::check(source, last)?;
+        report.damage.extend(damage);
+        report.damage.sort_by(|a, b| (&a.segment, a.offset).cmp(&(&b.segment, b.offset)));
+        report.index_faults.extend(faults);
+        report.index_faults.truncate(Report::INDEX_FAULTS_MAX);
     }
     Ok(report)
 }

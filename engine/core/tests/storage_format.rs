@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annals::{
-    Commit, ContentKind, Event, EventId, ExpectedVersion, NewEvent, OccurredAt, Options,
-    ReadOnlyStore, Store, Timestamp, limits,
+    Checkpoint, Commit, ContentKind, Event, EventId, ExpectedVersion, NewEvent, NewState,
+    OccurredAt, Options, ReadOnlyStore, StateKey, StateRole, Store, Timestamp, Version, limits,
 };
 use annals_env::{Clock, Env, ManualClock, ManualScheduler, MemoryFs, SeededRandom};
 
@@ -30,7 +30,7 @@ const DOCUMENT: &str = include_str!("../../../storage-format.md");
 
 const ROOT: &str = "/store";
 const FIRST: &str = "log/00000000000000000000-0000000001-0000000000.seg";
-const SECOND: &str = "log/00000000000000000006-0000000001-0000000000.seg";
+const SECOND: &str = "log/00000000000000000006-0000000002-0000000000.seg";
 const STATE: &str = "state";
 const IMAGE: &str = "index/memory/image";
 
@@ -88,6 +88,19 @@ fn scanned() -> NewEvent {
     NewEvent::new("Scanned", ContentKind::Binary, vec![0; 15_000])
 }
 
+/// The state of `order-42` behind its fifth event.
+fn snapshot(checkpoint: Checkpoint) -> NewState {
+    let (name, fold) = ("order-42".to_owned(), "Order".to_owned());
+    NewState {
+        key: StateKey { role: StateRole::Snapshot, name, fold },
+        schema: 1,
+        version: Version::new(5),
+        checkpoint,
+        content: ContentKind::Json,
+        data: r#"{"total":42,"paid":true}"#.into(),
+    }
+}
+
 /// Makes the store; gives its files and its events.
 fn example() -> (MemoryFs, Vec<Event>) {
     let fs = MemoryFs::new();
@@ -102,7 +115,9 @@ fn example() -> (MemoryFs, Vec<Event>) {
         .append("order-42", ExpectedVersion::at(3), vec![shipped()])
         .append("customer-7", ExpectedVersion::NoStream, vec![granted()])
         .append("order-42", ExpectedVersion::Any, vec![closed()]);
-    store.commit(&of_two_streams).unwrap();
+    let receipt = store.commit(&of_two_streams).unwrap();
+    let checkpoint = Checkpoint { epoch: receipt.epoch, position: receipt.position };
+    store.keep_state(&snapshot(checkpoint), &[]).unwrap();
     clock.advance(Duration::from_millis(1_500));
     store.append("scan-1", ExpectedVersion::Any, &[scanned()]).unwrap();
     // Seals the first segment.
@@ -356,6 +371,8 @@ struct Frame {
     synced: (u64, u64),
     events: Vec<Decoded>,
     starts: Option<(u64, u64)>,
+    /// The names in its key and its data, if it is a snapshot of no others' place.
+    kept: Option<(String, String, Vec<u8>)>,
 }
 
 fn frame(fields: &mut Fields<'_>, salt: u64, before: (u64, u64)) -> Frame {
@@ -390,7 +407,7 @@ fn frame(fields: &mut Fields<'_>, salt: u64, before: (u64, u64)) -> Frame {
     assert_eq!(first, if kind == 1 { (before.0 + 1, 0) } else { (before.0, before.1 + 1) });
     assert!(synced < first);
     let mut plain = Vec::new();
-    let (mut events, mut starts) = (Vec::new(), None);
+    let (mut events, mut starts, mut kept) = (Vec::new(), None, None);
     for index in 0..count {
         let at = fields.at;
         let stored = fields.sum("record: checksum");
@@ -414,17 +431,38 @@ fn frame(fields: &mut Fields<'_>, salt: u64, before: (u64, u64)) -> Frame {
             let position = position + index;
             events.push(Decoded { position, version, stream, recorded_at, epoch, content, event });
         } else {
-            assert_eq!(fields.number(2, "kind of control record (1 epoch)"), 1);
-            assert_eq!(fields.number(1, "flags (bit 0: must be understood)"), 1);
-            starts = Some(fields.epoch());
-            assert!(starts.is_some_and(|start| start.0 == epoch));
+            let kind = fields.number(2, "kind of control record (1 epoch, 3 kept state)");
+            let flags = fields.number(1, "flags (bit 0: must be understood)");
+            match (kind, flags) {
+                (1, 1) => {
+                    starts = Some(fields.epoch());
+                    assert!(starts.is_some_and(|start| start.0 == epoch));
+                }
+                (3, 0) => kept = Some(kept_state(fields, end)),
+                other => panic!("{other:?}"),
+            }
         }
         assert_eq!(fields.at, end);
     }
     assert_eq!(fields.at, start + length);
     assert_eq!(digest, crc(&[&plain]));
     let last = if kind == 1 { (position + count - 1, 0) } else { first };
-    Frame { last, epoch, synced, events, starts }
+    Frame { last, epoch, synced, events, starts, kept }
+}
+
+fn kept_state(fields: &mut Fields<'_>, end: usize) -> (String, String, Vec<u8>) {
+    assert_eq!(fields.number(1, "state of (1 aggregate, 2 projection)"), 1);
+    assert_eq!(fields.number(1, "content kind (0 JSON, 1 text, 2 binary)"), 0);
+    assert_eq!(fields.number(4, "schema"), 1);
+    assert_eq!(fields.number(8, "version"), 5);
+    assert_eq!(fields.epoch().0, 1);
+    assert_eq!(fields.number(8, "position"), 6);
+    let length = fields.number(2, "length of the name") as usize;
+    let name = fields.text(length, "name");
+    let length = fields.number(2, "length of what folded it") as usize;
+    let fold = fields.text(length, "what folded it");
+    assert_eq!(fields.number(2, "states that it takes the place of"), 0);
+    (name, fold, fields.text(end - fields.at, "state").into_bytes())
 }
 
 fn event(fields: &mut Fields<'_>, end: usize) -> NewEvent {
@@ -542,7 +580,7 @@ fn footer(
     let last = fields.place("last place");
     assert_eq!((first, last), (header.first, frames.last().unwrap().last));
     assert_eq!(fields.number(4, "events") as usize, count);
-    let controls = frames.iter().filter(|frame| frame.starts.is_some()).count();
+    let controls = frames.iter().filter(|frame| frame.events.is_empty()).count();
     assert_eq!(fields.number(4, "control records") as usize, controls);
     assert_eq!(fields.number(8, "end of the frames") as usize, frames_end);
     let stamps = [events[0].recorded_at, events[count - 1].recorded_at];
@@ -647,22 +685,24 @@ struct Image {
     ids: Vec<(u64, u64)>,
     /// Terms, and the positions of the events that carry them.
     terms: Vec<(u64, Vec<u64>)>,
+    /// Keys and places.
+    kept: Vec<(u64, (u64, u64))>,
 }
 
 /// An image of one block; `known` are the terms that may be in it.
 fn image(bytes: &[u8], known: &Terms) -> (Image, Vec<String>) {
     let mut fields = Fields::new(bytes);
     assert_eq!(fields.bytes(8, "header: magic"), b"ANNALSIX");
-    assert_eq!(fields.number(2, "version of the image"), 2);
+    assert_eq!(fields.number(2, "version of the image"), 3);
     assert_eq!(fields.number(2, "reserved"), 0);
     let store = fields.bytes(16, "store id").try_into().unwrap();
     fields.number(4, "number of the epoch");
     fields.number(8, "id of the epoch");
     let covers = fields.place("covers up to");
     let (streams, ids) = (fields.number(8, "streams"), fields.number(8, "ids"));
-    let terms = fields.number(8, "terms");
+    let (terms, kept) = (fields.number(8, "terms"), fields.number(8, "kept states"));
     let header_sum = fields.sum("checksum");
-    assert_eq!(header_sum, crc(&[&bytes[..76]]));
+    assert_eq!(header_sum, crc(&[&bytes[..84]]));
 
     fields.begin();
     let length = fields.number(4, "block 0: length of its content") as u32;
@@ -721,8 +761,13 @@ fn image(bytes: &[u8], known: &Terms) -> (Image, Vec<String>) {
         (term, positions)
     });
     let terms = terms.collect();
+    let kept = (0..kept).map(|_| {
+        let key = u64::from_le_bytes(fields.bytes(8, "kept state: key").try_into().unwrap());
+        (key, (fields.count("position") as u64, fields.count("k") as u64))
+    });
+    let kept = kept.collect();
     assert_eq!(fields.at, bytes.len());
-    (Image { store, covers, streams, ids, terms }, fields.lines)
+    (Image { store, covers, streams, ids, terms, kept }, fields.lines)
 }
 
 /// The terms of a store's events, as the document makes them.
@@ -804,13 +849,13 @@ fn the_files_taken_apart_by_the_document_hold_what_the_store_gives() {
     let (second, _) = segment(&file(&fs, SECOND));
     let (slots, _) = state(&file(&fs, STATE));
 
-    assert_eq!((first.header.first, second.header.first), ((0, 1), (6, 1)));
+    assert_eq!((first.header.first, second.header.first), ((0, 1), (6, 2)));
     assert!(first.link.is_some() && second.link.is_none());
     let epoch = first.frames[0].starts.unwrap();
     assert_eq!(first.frames[1].starts, Some(epoch));
     let frames: Vec<&Frame> = first.frames.iter().chain(&second.frames).collect();
     let synced: Vec<(u64, u64)> = frames.iter().map(|frame| frame.synced).collect();
-    assert_eq!(synced, [(0, 0), (0, 0), (0, 2), (1, 0), (3, 0), (6, 0)]);
+    assert_eq!(synced, [(0, 0), (0, 0), (0, 2), (1, 0), (3, 0), (6, 0), (6, 1)]);
     assert!(frames.iter().all(|frame| frame.epoch == 1));
     assert_eq!((first.header.epoch, second.header.epoch), ((0, 0), epoch));
 
@@ -827,6 +872,12 @@ fn the_files_taken_apart_by_the_document_hold_what_the_store_gives() {
         assert_eq!(event.id(), id);
     }
 
+    let kept = frames.iter().find_map(|frame| Some((frame.last, frame.kept.clone()?)));
+    let (at, (name, fold, data)) = kept.unwrap();
+    let given = snapshot(Checkpoint::default());
+    assert_eq!((at, &name, &fold), ((6, 1), &given.key.name, &given.key.fold));
+    assert_eq!(data, given.data);
+
     let newest = slots.iter().max_by_key(|slot| slot.sequence).unwrap();
     assert_eq!((newest.store, newest.epoch), (first.header.store, epoch));
     assert_eq!((newest.durable, newest.visible), ((7, 0), (7, 0)));
@@ -840,6 +891,8 @@ fn the_files_taken_apart_by_the_document_hold_what_the_store_gives() {
         ("scan-1", vec![(1, 7)]),
     ];
     assert_eq!(image.streams, streams.map(|(name, events)| (name.to_owned(), events)));
+    let key = [name.as_bytes(), fold.as_bytes(), &8_u64.to_le_bytes(), &[1], b"s"].concat();
+    assert_eq!(image.kept, [(sip_hash(image.store, &key), (6, 1))]);
     assert_eq!(image.ids, [(sip_hash(image.store, &PAYMENT.to_bytes()), 2)]);
     assert!(image.terms.is_sorted_by_key(|(_, positions)| positions[0]));
     assert_eq!(image.terms.len(), terms.positions.len());
@@ -883,6 +936,9 @@ fn the_limits_are_those_of_the_document() {
         ("events of a commit", limits::EVENTS_PER_COMMIT_MAX),
         ("streams of a commit", limits::STREAMS_PER_COMMIT_MAX),
         ("commit", limits::COMMIT_BYTES_MAX),
+        ("kept state", limits::STATE_BYTES_MAX),
+        ("name of an aggregate or a projection", limits::FOLD_NAME_BYTES_MAX),
+        ("states that one takes the place of", limits::SUPERSEDED_MAX),
         ("frame", FRAME_BYTES_MAX),
         ("header of a frame", HEADER_BYTES_MAX),
         ("size at which a segment is full, least", bytes(Options::SEGMENT_BYTES_MIN)),
@@ -1127,12 +1183,12 @@ fn an_image_has_full_blocks_but_for_the_last() {
     }
     store.close().unwrap();
     let image = file(&fs, IMAGE);
-    let (mut at, mut lengths) = (80, Vec::new());
+    let (mut at, mut lengths) = (88, Vec::new());
     while at < image.len() {
         let length = &image[at..at + 4];
         let end = at + 8 + u32::from_le_bytes(length.try_into().unwrap()) as usize;
         let number = (lengths.len() as u64).to_le_bytes();
-        let sum = crc(&[&image[76..80], &number, length, &image[at + 8..end]]);
+        let sum = crc(&[&image[84..88], &number, length, &image[at + 8..end]]);
         assert_eq!(image[at + 4..at + 8], sum.to_le_bytes());
         lengths.push(end - at - 8);
         at = end;

@@ -131,6 +131,19 @@ pub trait File: Debug + Send + Sync {
     /// The usual I/O errors. What `buf` holds then is undefined.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// Reads of what the file has now may go through a shared map and cost no system call. It may grow
+    /// to `capacity` bytes, and this is called again then; nobody shortens it. Where the disk fails
+    /// under a map, or another process shortens the file, the process is killed with SIGBUS.
+    fn map_reads(&self, _capacity: u64) {}
+
+    /// Whether reads go through a map: a short one then costs what it copies, and no more.
+    fn is_mapped(&self) -> bool {
+        false
+    }
+
+    /// These bytes are read soon: where they lie in a map, the processor fetches them meanwhile.
+    fn prefetch(&self, _offset: u64, _length: usize) {}
+
     /// Writes all of `bytes` at `offset`, growing the file where needed; what lies between the old
     /// end and `offset` reads as zeros.
     ///

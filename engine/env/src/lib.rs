@@ -10,7 +10,8 @@
 //! | [`Random`] | [`SystemRandom`] | [`SeededRandom`] |
 //! | [`Scheduler`] | [`ThreadScheduler`] | [`ManualScheduler`] |
 //!
-//! All file systems pass the same [`conformance`] suite.
+//! All file systems pass the same [`conformance`] suite. What several threads do together while
+//! their caller waits is run by [`threads`].
 
 #[cfg(not(unix))]
 compile_error!(
@@ -31,6 +32,7 @@ mod random;
 mod real;
 mod scheduler;
 pub mod sync;
+pub mod threads;
 
 use std::sync::Arc;
 
@@ -43,7 +45,7 @@ pub use fs::{Access, Entry, EntryKind, File, FileLock, Fs};
 pub use latch::{Failure, Latch};
 pub use memory::MemoryFs;
 pub use random::{Random, SeededRandom, SystemRandom};
-pub use real::RealFs;
+pub use real::{RealFs, prefetch};
 pub use scheduler::{ManualScheduler, Next, Scheduler, Step, Task, ThreadScheduler};
 
 /// Everything that the engine takes from outside.

@@ -6,13 +6,14 @@ use std::fs::{DirBuilder, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustix::fs::{OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 
-use map::WriteMap;
+pub use map::prefetch;
+use map::{ReadMap, WriteMap};
 
 use crate::fs::{Access, Entry, EntryKind, File, FileLock, Fs};
 use crate::sync::Mutex;
@@ -166,11 +167,13 @@ fn full(error: io::Error) -> io::Error {
 struct RealFile {
     file: std::fs::File,
     map: Mutex<WriteMap>,
+    /// All of it, once that is asked for; nothing where it cannot be mapped.
+    reads: OnceLock<Option<ReadMap>>,
 }
 
 impl RealFile {
     fn new(file: std::fs::File) -> Arc<Self> {
-        Arc::new(Self { file, map: Mutex::default() })
+        Arc::new(Self { file, map: Mutex::default(), reads: OnceLock::new() })
     }
 }
 
@@ -180,6 +183,11 @@ impl File for RealFile {
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        if let Some(Some(map)) = self.reads.get()
+            && map.read(buf, offset)
+        {
+            return Ok(buf.len());
+        }
         let mut done = 0;
         let mut at = offset;
         while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
@@ -194,6 +202,22 @@ impl File for RealFile {
             }
         }
         Ok(done)
+    }
+
+    fn map_reads(&self, capacity: u64) {
+        if let Some(map) = self.reads.get_or_init(|| ReadMap::of(&self.file, capacity)) {
+            map.grown(&self.file);
+        }
+    }
+
+    fn is_mapped(&self) -> bool {
+        matches!(self.reads.get(), Some(Some(_)))
+    }
+
+    fn prefetch(&self, offset: u64, length: usize) {
+        if let Some(Some(map)) = self.reads.get() {
+            map.prefetch(offset, length);
+        }
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

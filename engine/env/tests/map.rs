@@ -102,3 +102,43 @@ fn from_several_threads() {
         assert_eq!(found, marked(writer, number));
     }
 }
+
+#[test]
+fn a_mapped_file_reads_as_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes: Vec<u8> = (0..10_000_u32).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1]).collect();
+    let path = folder.path().join("file");
+    let file = RealFs.create(&path).unwrap();
+    // Nothing to map yet.
+    let empty = RealFs.create(&folder.path().join("empty")).unwrap();
+    empty.map_reads(0);
+    assert_eq!(empty.read_at(&mut [0; 4], 0).unwrap(), 0);
+    file.write_at(&bytes, 0).unwrap();
+    // With room for more than it has, and later less.
+    file.map_reads(50_000);
+    for (offset, length) in [(0, 10_000), (0, 0), (7, 100), (9_990, 100), (10_000, 1), (1 << 40, 9)]
+    {
+        let mut read = vec![0; length];
+        let count = file.read_at(&mut read, offset).unwrap();
+        let there = bytes.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
+        assert_eq!(read[..count], there[..length.min(there.len())], "{length} at {offset}");
+    }
+    // What was written since can be read, before and after that was told.
+    file.write_at(&bytes, 10_000).unwrap();
+    for _ in 0..2 {
+        let mut read = vec![0; 12_000];
+        assert_eq!(file.read_at(&mut read, 9_000).unwrap(), 11_000);
+        assert_eq!((&read[..1_000], &read[1_000..11_000]), (&bytes[9_000..], &bytes[..]));
+        file.map_reads(50_000);
+    }
+    file.write_at(&[7; 90_000], 20_000).unwrap();
+    file.map_reads(50_000);
+    let mut read = vec![0; 100_000];
+    assert_eq!(file.read_at(&mut read, 15_000).unwrap(), 95_000);
+    assert!(read[..5_000] == bytes[5_000..] && read[5_000..95_000].iter().all(|&byte| byte == 7));
+    // It can be read after its name is gone.
+    RealFs.remove(&path).unwrap();
+    let mut read = [0; 3];
+    file.read_exact_at(&mut read, 5).unwrap();
+    assert_eq!(read, bytes[5..8]);
+}

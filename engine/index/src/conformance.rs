@@ -11,6 +11,7 @@ mod lost;
 mod model;
 mod positions;
 mod saved;
+mod states;
 mod terms;
 mod writing;
 
@@ -36,6 +37,7 @@ pub fn check(make: &dyn Fn() -> Box<dyn Index>) {
     lost::check(make);
     terms::check(make);
     ids::check(make);
+    states::check(make);
     listing::check(make);
     large::check(make);
 }
@@ -51,6 +53,7 @@ pub type Folder = Box<dyn Fn() -> Box<dyn Index> + Send + Sync>;
 /// Where the backend answers otherwise.
 pub fn check_saved(store: StoreId, make: &dyn Fn() -> Folder) {
     saved::check(store, make);
+    states::check_saved(store, make);
 }
 
 /// The answer of a backend, which must have one.

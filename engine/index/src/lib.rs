@@ -1,5 +1,5 @@
 //! The derived indexes of a store: which streams there are, where their events stand, which events
-//! carry a term, which ids are taken. Everything here can be deleted and is made again from the log
+//! carry a term, which ids are taken, which states of folds are kept. Everything here can be deleted and is made again from the log
 //! to the same answers.
 //!
 //! # Writing
@@ -33,6 +33,7 @@ pub mod conformance;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod kept;
 mod memory;
 #[cfg(feature = "rocksdb")]
 mod rocks;
@@ -189,13 +190,25 @@ pub trait Index: Send + Sync {
     /// Where what was saved cannot be read.
     fn stream_count(&self, up_to: Position) -> Result<u64>;
 
+    /// Takes in that a state with this key is kept at `place`, in the place of those at `superseded`.
+    /// It need not be applied up to there, and doing it again, with all that came behind it, changes
+    /// nothing.
+    fn keep(&self, key: Term, place: Place, superseded: &[Place]);
+
+    /// The newest place before `before` at which a state with this key may be kept, and that no
+    /// other took.
+    ///
+    /// # Errors
+    /// Where what was saved cannot be read.
+    fn kept(&self, key: Term, before: Place) -> Result<Option<Place>>;
+
     /// Bytes of memory that it takes.
     fn memory_bytes(&self) -> u64;
 
     /// Bytes of files that it takes.
     fn disk_bytes(&self) -> u64;
 
-    /// Keeps what it holds up to [`Covers::place`], which must be applied, and durable in the log:
+    /// Keeps what it holds up to [`Covers::place`], kept states included, which must be applied, and durable in the log:
     /// after this an opening finds it, or after a crash perhaps an older state. Applying goes on
     /// meanwhile; another save waits.
     ///

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use annals_env::Fs;
 use annals_env::sync::atomic::{AtomicU64, Ordering};
 use annals_env::sync::{Mutex, RwLock};
-use annals_types::{EventId, Position, StoreId, Version};
+use annals_types::{EventId, Place, Position, StoreId, Version};
 use smallvec::SmallVec;
 
 pub use self::image::{IMAGE_NAME, IMAGE_VERSION, ImageError};
@@ -209,6 +209,14 @@ impl Index for MemoryIndex {
 
     fn stream_count(&self, up_to: Position) -> Result<u64> {
         Ok(self.state.read().directory.count_at(up_to.get()).into())
+    }
+
+    fn keep(&self, key: Term, place: Place, superseded: &[Place]) {
+        self.state.write().kept.keep(key, place, superseded);
+    }
+
+    fn kept(&self, key: Term, before: Place) -> Result<Option<Place>> {
+        Ok(self.state.read().kept.standing(key, before))
     }
 
     fn memory_bytes(&self) -> u64 {

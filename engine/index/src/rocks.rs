@@ -19,7 +19,7 @@ mod window;
 mod write;
 
 use annals_env::sync::{MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard};
-use annals_types::{EventId, Position, StoreId, Version};
+use annals_types::{EventId, Place, Position, StoreId, Version};
 use siphasher::sip::SipHasher13;
 
 use self::db::Db;
@@ -29,6 +29,7 @@ pub use self::open::Opened;
 use self::row::{Saved, Stream};
 use self::save::Saving;
 use self::window::Windows;
+use crate::kept::KeptStates;
 use crate::{Covers, Entry, Index, IndexError, Result, StreamFilter, StreamHead, Term};
 
 /// Most entries that are taken in under one lock.
@@ -48,6 +49,8 @@ pub struct RocksIndex {
     db: RwLock<Option<Db>>,
     read_only: bool,
     windows: RwLock<Windows>,
+    /// What changed of the kept states and is not saved.
+    kept: Mutex<KeptStates>,
     /// Held by who takes in entries: they all go to one window.
     applying: Mutex<()>,
     /// Held by who saves.
@@ -64,6 +67,7 @@ impl RocksIndex {
             db: RwLock::new(Some(db)),
             read_only,
             windows: RwLock::new(windows),
+            kept: Mutex::default(),
             applying: Mutex::new(()),
             saving: Mutex::new(Saving::new(saved)),
         }
@@ -83,6 +87,25 @@ impl RocksIndex {
             Some(value) => Ok(Some(Stream::read(&value).ok_or(Damaged)?)),
             None => Ok(None),
         }
+    }
+
+    /// The newest place behind `after` and before `before` that the database has under the key, and
+    /// that nothing took since.
+    fn saved_kept(&self, key: Term, after: Option<Place>, before: Place) -> Result<Option<Place>> {
+        let db = self.db()?;
+        let mut rows = db.of_prefix();
+        rows.seek_back(&keys::kept(key, before));
+        while let Some((row, _)) = rows.row()? {
+            let (found, place) = keys::kept_parts(row).ok_or(Damaged)?;
+            if found != key || after.is_some_and(|after| place <= after) {
+                break;
+            }
+            if place < before && !self.kept.lock().is_superseded(key, place) {
+                return Ok(Some(place));
+            }
+            rows.back();
+        }
+        Ok(None)
     }
 
     /// A stream as the database has it, and its list, where it has an event up to `cut`.
@@ -293,10 +316,20 @@ impl Index for RocksIndex {
         list::count(&*self.db()?, &List::of_begins(), up_to.get())
     }
 
+    fn keep(&self, key: Term, place: Place, superseded: &[Place]) {
+        self.kept.lock().keep(key, place, superseded);
+    }
+
+    fn kept(&self, key: Term, before: Place) -> Result<Option<Place>> {
+        // First what is in memory: it leaves that only for the database.
+        let newest = self.kept.lock().standing(key, before);
+        Ok(newest.max(self.saved_kept(key, newest, before)?))
+    }
+
     fn memory_bytes(&self) -> u64 {
         let windows = self.windows();
         let windows: u64 = windows.iter().map(|window| window.memory_bytes()).sum();
-        windows + self.db().map_or(0, |db| db.memory_bytes())
+        windows + self.kept.lock().memory_bytes() + self.db().map_or(0, |db| db.memory_bytes())
     }
 
     fn disk_bytes(&self) -> u64 {

@@ -67,6 +67,20 @@ impl Terms {
         self.term(b'u', &id.to_bytes())
     }
 
+    /// The key of a kept state; of what kind, the number says.
+    #[must_use]
+    pub fn state(&self, role: u8, name: &str, fold: &str) -> Term {
+        use std::hash::Hasher;
+        let mut hasher = self.hasher;
+        hasher.write(name.as_bytes());
+        hasher.write(fold.as_bytes());
+        // How much of it is the name.
+        hasher.write(&(name.len() as u64).to_le_bytes());
+        hasher.write_u8(role);
+        hasher.write_u8(b's');
+        Term(hasher.finish())
+    }
+
     /// Appends the terms of an event to `out`, each once.
     pub fn of(&self, event: &impl Facts, out: &mut SmallVec<[Term; 6]>) {
         let begin = out.len();

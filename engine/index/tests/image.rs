@@ -31,7 +31,8 @@ fn covers(position: u64) -> Covers {
     Covers { store: STORE, epoch: Epoch { number: 5, id: 6 }, place }
 }
 
-/// Three streams, one of which lost something, three ids, three terms; kept in memory.
+/// Three streams, one of which lost something, three ids, three terms, two kept states and one that
+/// lost its place; kept in memory.
 fn small() -> MemoryIndex {
     small_in(&MemoryFs::new())
 }
@@ -51,7 +52,14 @@ fn small_in(fs: &(impl Fs + Clone + 'static)) -> MemoryIndex {
         ]
         .into_iter(),
     );
+    index.keep(late, place(2, 1), &[]);
+    index.keep(one, place(0, 300), &[]);
+    index.keep(late, place(301, 1), &[place(2, 1)]);
     index
+}
+
+fn place(position: u64, k: u32) -> Place {
+    Place { position: Position::new(position), k }
 }
 
 fn image_in(fs: &MemoryFs) -> Vec<u8> {
@@ -89,7 +97,7 @@ fn is_damaged(bytes: &[u8]) -> bool {
 fn sealed(
     version: u16,
     covers: Covers,
-    [streams, ids, terms]: [u64; 3],
+    [streams, ids, terms, kept]: [u64; 4],
     content: &[u8],
     block: usize,
 ) -> Vec<u8> {
@@ -104,6 +112,7 @@ fn sealed(
     image.extend(streams.to_le_bytes());
     image.extend(ids.to_le_bytes());
     image.extend(terms.to_le_bytes());
+    image.extend(kept.to_le_bytes());
     let seed = crc32fast::hash(&image).to_le_bytes();
     image.extend(seed);
     for (number, content) in (0_u64..).zip(content.chunks(block)) {
@@ -134,12 +143,15 @@ fn small_content() -> Vec<u8> {
     content.extend([0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 1, 0xab, 0x02, 0]);
     content.extend([0xff; 8]);
     content.extend([1, 0xab, 0x02, 0]);
+    content.extend([8, 7, 6, 5, 4, 3, 2, 1, 0, 0xac, 0x02]);
+    content.extend([0xff; 8]);
+    content.extend([0xad, 0x02, 1]);
     content
 }
 
 #[test]
 fn the_layout_is_the_one_that_is_written_down() {
-    let expected = sealed(IMAGE_VERSION, covers(302), [3, 3, 3], &small_content(), 1 << 20);
+    let expected = sealed(IMAGE_VERSION, covers(302), [3, 3, 3, 2], &small_content(), 1 << 20);
     assert_eq!(small_image(covers(302)), expected);
     let (loaded, found) = load(&expected).unwrap().unwrap();
     assert_eq!(found, covers(302));
@@ -151,13 +163,13 @@ fn the_layout_is_the_one_that_is_written_down() {
     assert_eq!(empty.disk_bytes(), 0);
     empty.save(covers(0)).unwrap();
     assert_eq!(empty.disk_bytes(), image_in(&fs).len() as u64);
-    assert_eq!(image_in(&fs), sealed(IMAGE_VERSION, covers(0), [0; 3], &[], 1));
+    assert_eq!(image_in(&fs), sealed(IMAGE_VERSION, covers(0), [0; 4], &[], 1));
 }
 
 #[test]
 fn blocks_may_end_anywhere() {
     for block in 1..=small_content().len() {
-        let image = sealed(IMAGE_VERSION, covers(302), [3, 3, 3], &small_content(), block);
+        let image = sealed(IMAGE_VERSION, covers(302), [3, 3, 3, 2], &small_content(), block);
         let (loaded, _) = load(&image).unwrap().unwrap();
         assert_same(&loaded, &small(), &[Position::new(302)], &[usize::MAX], &TERMS);
     }
@@ -197,12 +209,12 @@ fn no_image_is_none() {
 #[test]
 fn another_stores_or_versions_image_is_refused() {
     let other = Covers { store: StoreId([1; 16]), ..covers(302) };
-    let foreign = sealed(IMAGE_VERSION, other, [3, 3, 3], &small_content(), 99);
+    let foreign = sealed(IMAGE_VERSION, other, [3, 3, 3, 2], &small_content(), 99);
     let error = load(&foreign).err().unwrap();
     assert!(matches!(error, ImageError::Foreign { found, .. } if found == other.store));
     for version in [0, IMAGE_VERSION + 1, u16::MAX] {
         let error =
-            load(&sealed(version, covers(302), [3, 3, 3], &small_content(), 99)).err().unwrap();
+            load(&sealed(version, covers(302), [3, 3, 3, 2], &small_content(), 99)).err().unwrap();
         assert!(matches!(error, ImageError::UnknownVersion { found, .. } if found == version));
     }
 }
@@ -224,7 +236,7 @@ fn a_shorter_or_longer_image_is_damaged() {
     for length in 0..image.len() {
         assert!(is_damaged(&image[..length]), "{length}");
     }
-    for more in [&[0][..], &[0; 8], &[0; 100], &image, &image[80..]] {
+    for more in [&[0][..], &[0; 8], &[0; 100], &image, &image[88..]] {
         assert!(is_damaged(&[&image, more].concat()));
     }
 }
@@ -244,16 +256,16 @@ fn a_flipped_bit_is_damage() {
 #[test]
 fn a_block_passes_only_in_its_place() {
     let content = small_content();
-    let image = sealed(IMAGE_VERSION, covers(302), [3, 3, 3], &content, content.len() / 2);
-    let (head, blocks) = image.split_at(80);
+    let image = sealed(IMAGE_VERSION, covers(302), [3, 3, 3, 2], &content, content.len() / 2);
+    let (head, blocks) = image.split_at(88);
     let (first, second) = blocks.split_at(8 + content.len() / 2);
     assert!(load(&[head, first, second].concat()).is_ok());
     assert!(is_damaged(&[head, second, first].concat()));
     assert!(is_damaged(&[head, first, first].concat()));
     assert!(is_damaged(&[head, first].concat()));
     assert!(is_damaged(&[head, second].concat()));
-    let other = sealed(IMAGE_VERSION, covers(303), [3, 3, 3], &content, content.len() / 2);
-    assert!(is_damaged(&[&other[..80], first, second].concat()));
+    let other = sealed(IMAGE_VERSION, covers(303), [3, 3, 3, 2], &content, content.len() / 2);
+    assert!(is_damaged(&[&other[..88], first, second].concat()));
 }
 
 #[test]
@@ -300,64 +312,71 @@ fn an_image_of_many_blocks() {
 #[test]
 fn contents_that_make_no_sense_are_damaged() {
     let endless = [0xff; 10];
-    let refused: [([u64; 3], &[u8]); 35] = [
-        ([u64::MAX, 0, 0], b"\x01a\x01\x00\x01\x00"),
-        ([0, u64::MAX, 0], b"\x01a\x01\x00\x01\x00"),
-        ([u64::MAX, u64::MAX, 0], b""),
-        ([2, 0, 0], b"\x01a\x01\x00\x01\x00"),
-        ([1, 1, 0], b"\x01a\x01\x00\x01\x00"),
-        ([0, 0, 0], b"\x01a\x01\x00\x01\x00"),
-        ([1, 0, 0], b"\x01a\x01\x00\x01\x00\x00"),
+    let refused: [([u64; 4], &[u8]); 41] = [
+        ([u64::MAX, 0, 0, 0], b"\x01a\x01\x00\x01\x00"),
+        ([0, u64::MAX, 0, 0], b"\x01a\x01\x00\x01\x00"),
+        ([u64::MAX, u64::MAX, 0, 0], b""),
+        ([0, 0, 0, u64::MAX], b""),
+        ([2, 0, 0, 0], b"\x01a\x01\x00\x01\x00"),
+        ([1, 1, 0, 0], b"\x01a\x01\x00\x01\x00"),
+        ([0, 0, 0, 0], b"\x01a\x01\x00\x01\x00"),
+        ([1, 0, 0, 0], b"\x01a\x01\x00\x01\x00\x00"),
         // A stream without events, and one that begins nowhere.
-        ([1, 0, 0], b"\x01aaa\x00"),
-        ([1, 0, 0], b"\x01a\x01\x00\x00\x00"),
+        ([1, 0, 0, 0], b"\x01aaa\x00"),
+        ([1, 0, 0, 0], b"\x01a\x01\x00\x00\x00"),
         // No step, a step beyond the place, a step beyond all numbers.
-        ([1, 0, 0], b"\x01a\x02\x00\x01\x00\x00"),
-        ([1, 0, 0], b"\x01a\x01\x00\xe8\x07\x00"),
-        ([1, 0, 0], b"\x01a\x02\x00\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00"),
+        ([1, 0, 0, 0], b"\x01a\x02\x00\x01\x00\x00"),
+        ([1, 0, 0, 0], b"\x01a\x01\x00\xe8\x07\x00"),
+        ([1, 0, 0, 0], b"\x01a\x02\x00\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00"),
         // Runs that are too long, or longer than the file.
-        ([1, 0, 0], b"\x01a\x81\x20\x00\x01\x01\x01\x01\x00"),
-        ([1, 0, 0], b"\x01a\x80\x20\x00\x01\x01\x01\x01\x00"),
+        ([1, 0, 0, 0], b"\x01a\x81\x20\x00\x01\x01\x01\x01\x00"),
+        ([1, 0, 0, 0], b"\x01a\x80\x20\x00\x01\x01\x01\x01\x00"),
         // Versions beyond all numbers.
-        ([1, 0, 0], b"\x01a\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01\x00"),
-        ([1, 0, 0], b"\x01a\x02\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01\x01\x00"),
+        ([1, 0, 0, 0], b"\x01a\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01\x00"),
+        ([1, 0, 0, 0], b"\x01a\x02\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01\x01\x00"),
         // Names that are too long, longer than the file, no text, or there already.
-        ([1, 0, 0], b"\x80\x80\x04a\x01\x00\x01\x00"),
-        ([1, 0, 0], b"\xff\xff\x03a\x01\x00\x01\x00"),
-        ([1, 0, 0], b"\x01\xff\x01\x00\x01\x00"),
-        ([2, 0, 0], b"\x01a\x01\x00\x01\x00\x01a\x01\x00\x01\x00"),
+        ([1, 0, 0, 0], b"\x80\x80\x04a\x01\x00\x01\x00"),
+        ([1, 0, 0, 0], b"\xff\xff\x03a\x01\x00\x01\x00"),
+        ([1, 0, 0, 0], b"\x01\xff\x01\x00\x01\x00"),
+        ([2, 0, 0, 0], b"\x01a\x01\x00\x01\x00\x01a\x01\x00\x01\x00"),
         // Numbers without an end.
-        ([1, 0, 0], &endless),
+        ([1, 0, 0, 0], &endless),
         // Ids without a step, or above the place.
-        ([0, 1, 0], b"12345678\x00"),
-        ([0, 1, 0], b"12345678\xe8\x07"),
-        ([0, 2, 0], b"12345678\x0112345678\x00"),
+        ([0, 1, 0, 0], b"12345678\x00"),
+        ([0, 1, 0, 0], b"12345678\xe8\x07"),
+        ([0, 2, 0, 0], b"12345678\x0112345678\x00"),
         // Terms without events, too many or too few of them, one that comes twice.
-        ([0, 0, u64::MAX], b"12345678\x01\x01\x00"),
-        ([0, 0, 2], b"12345678\x01\x01\x00"),
-        ([0, 0, 0], b"12345678\x01\x01\x00"),
-        ([0, 0, 1], b"12345678\x00\x00\x00"),
-        ([0, 0, 2], b"12345678\x01\x01\x0012345678\x01\x01\x00"),
+        ([0, 0, u64::MAX, 0], b"12345678\x01\x01\x00"),
+        ([0, 0, 2, 0], b"12345678\x01\x01\x00"),
+        ([0, 0, 0, 0], b"12345678\x01\x01\x00"),
+        ([0, 0, 1, 0], b"12345678\x00\x00\x00"),
+        ([0, 0, 2, 0], b"12345678\x01\x01\x0012345678\x01\x01\x00"),
         // Terms at no position, above the place, in no order, beyond all numbers.
-        ([0, 0, 1], b"12345678\x01\x00\x00"),
-        ([0, 0, 1], b"12345678\x01\xe8\x07\x00"),
-        ([0, 0, 1], b"12345678\x02\x01\x00\x00"),
-        ([0, 0, 1], b"12345678\x02\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00"),
+        ([0, 0, 1, 0], b"12345678\x01\x00\x00"),
+        ([0, 0, 1, 0], b"12345678\x01\xe8\x07\x00"),
+        ([0, 0, 1, 0], b"12345678\x02\x01\x00\x00"),
+        ([0, 0, 1, 0], b"12345678\x02\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00"),
         // A run that is too long, and one that is longer than the file.
-        ([0, 0, 1], b"12345678\x81\x20\x01\x01\x01\x00"),
-        ([0, 0, 1], b"12345678\x80\x20\x01\x01\x01\x00"),
+        ([0, 0, 1, 0], b"12345678\x81\x20\x01\x01\x01\x00"),
+        ([0, 0, 1, 0], b"12345678\x80\x20\x01\x01\x01\x00"),
+        // Kept states: fewer or more than there are, out of order, no place of one, too far.
+        ([0, 0, 0, 2], b"12345678\x01\x01"),
+        ([0, 0, 0, 2], b"12345678\x01\x0112345678\x01\x01"),
+        ([0, 0, 0, 1], b"12345678\x01\x00"),
+        ([0, 0, 0, 1], b"12345678\x01\x80\x80\x80\x80\x10"),
+        ([0, 0, 0, 1], b"12345678\xe8\x07\x01"),
     ];
     for (number, (counts, content)) in refused.into_iter().enumerate() {
         let image = sealed(IMAGE_VERSION, covers(302), counts, content, 1 << 20);
         assert!(is_damaged(&image), "case {number}");
     }
-    let mut reserved = sealed(IMAGE_VERSION, covers(0), [0; 3], &[], 1);
+    let mut reserved = sealed(IMAGE_VERSION, covers(0), [0; 4], &[], 1);
     reserved[10] = 1;
-    let sum = crc32fast::hash(&reserved[..76]).to_le_bytes();
-    reserved[76..].copy_from_slice(&sum);
+    let sum = crc32fast::hash(&reserved[..84]).to_le_bytes();
+    reserved[84..].copy_from_slice(&sum);
     assert!(is_damaged(&reserved));
     let big = vec![0; (1 << 20) + 1];
-    assert!(is_damaged(&sealed(IMAGE_VERSION, covers(302), [1, 0, 0], &big, 2 << 20)));
+    assert!(is_damaged(&sealed(IMAGE_VERSION, covers(302), [1, 0, 0, 0], &big, 2 << 20)));
 }
 
 proptest! {
@@ -371,6 +390,7 @@ proptest! {
         streams in prop_oneof![3 => Just(3), 1 => 0..5_u64],
         ids in prop_oneof![3 => Just(3), 1 => 0..5_u64],
         terms in prop_oneof![3 => Just(3), 1 => 0..5_u64],
+        kept in prop_oneof![3 => Just(2), 1 => 0..5_u64],
         block in 1..200_usize,
         keep in any::<bool>(),
     ) {
@@ -381,7 +401,7 @@ proptest! {
                 content[at] = to;
             }
         }
-        let counts = [streams, ids, terms];
+        let counts = [streams, ids, terms, kept];
         let fs = fs_with(&sealed(IMAGE_VERSION, covers(302), counts, &content, block));
         match load_in(&fs) {
             Ok(Some((index, _))) => {
@@ -407,7 +427,7 @@ fn crowded_hashes_cost_no_more_than_others() {
             content.extend((n * step).to_le_bytes());
             content.push(1);
         }
-        let image = sealed(IMAGE_VERSION, covers(count), [0, count, 0], &content, 1 << 20);
+        let image = sealed(IMAGE_VERSION, covers(count), [0, count, 0, 0], &content, 1 << 20);
         load(&image).unwrap().unwrap();
         if step > 0 {
             let mut content = Vec::new();
@@ -415,7 +435,7 @@ fn crowded_hashes_cost_no_more_than_others() {
                 content.extend((n * step).to_le_bytes());
                 content.extend([1, 1, 0]);
             }
-            let counts = [0, 0, count];
+            let counts = [0, 0, count, 0];
             let image = sealed(IMAGE_VERSION, covers(count), counts, &content, 1 << 20);
             load(&image).unwrap().unwrap();
         }

@@ -107,6 +107,14 @@ impl Index for InTemp {
         self.index.stream_count(up_to)
     }
 
+    fn keep(&self, key: Term, place: Place, superseded: &[Place]) {
+        self.index.keep(key, place, superseded)
+    }
+
+    fn kept(&self, key: Term, before: Place) -> Result<Option<Place>> {
+        self.index.kept(key, before)
+    }
+
     fn memory_bytes(&self) -> u64 {
         self.index.memory_bytes()
     }

@@ -64,7 +64,7 @@ pub fn seal_footer(file: &mut [u8], salt: u64, table: bool) -> Option<()> {
 /// The payload of a control record.
 pub fn control(payload: &[u8]) {
     match Control::decode(payload) {
-        Some(control @ (Control::Epoch(_) | Control::Lost(_))) => {
+        Some(control @ (Control::Epoch(_) | Control::Lost(_) | Control::Kept(_))) => {
             assert_eq!(payload, control.encode())
         }
         // Its body is not kept, and any flag means that it must be understood.

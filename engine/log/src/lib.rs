@@ -25,6 +25,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod backward;
 mod chain;
 mod damage;
@@ -33,6 +34,7 @@ mod format;
 mod frames;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod kept;
 mod live;
 mod lookup;
 mod loss;
@@ -55,6 +57,7 @@ pub use error::LogError;
 pub use format::draft::Draft;
 pub use format::event::Event;
 pub use format::{FORMAT, REVISION};
+pub use kept::{KeptRecord, KeptScan};
 pub use live::LiveLog;
 pub use lookup::EventCursor;
 pub use loss::{Loss, LostStream};
@@ -65,5 +68,6 @@ pub use scan::Scan;
 pub use segment::is_segment_name;
 pub use verify::{Depth, Verified};
 pub use writer::{
-    Appended, Awaited, Log, LogCounters, LogGuard, LogOptions, Publish, Settled, SyncMode, create,
+    Appended, Awaited, Log, LogCounters, LogGuard, LogOptions, Publish, ReadMode, Settled,
+    SyncMode, create,
 };

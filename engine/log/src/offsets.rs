@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use annals_env::prefetch;
 use annals_env::sync::atomic::{AtomicU32, Ordering};
 use annals_types::Place;
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -75,11 +76,37 @@ impl LiveOffsets {
 
     /// The offset of event number `index`; 0 where it is not there.
     fn get(&self, index: usize) -> u32 {
-        self.chunks
-            .get(index / CHUNK)
-            .and_then(OnceLock::get)
-            .and_then(|chunk| chunk.get(index % CHUNK))
-            .map_or(0, |entry| entry.load(Ordering::Relaxed))
+        self.entry(index).map_or(0, |entry| entry.load(Ordering::Relaxed))
+    }
+
+    fn entry(&self, index: usize) -> Option<&AtomicU32> {
+        self.chunks.get(index / CHUNK)?.get()?.get(index % CHUNK)
+    }
+}
+
+/// Where the events of a segment stand.
+#[derive(Clone, Debug)]
+pub(crate) enum Offsets {
+    Live(Arc<LiveOffsets>),
+    Sealed(Arc<[u32]>),
+}
+
+impl Offsets {
+    /// It is soon asked where event number `index` stands.
+    pub(crate) fn prefetch(&self, index: usize) {
+        match self {
+            Self::Live(offsets) => offsets.entry(index).map_or((), prefetch),
+            Self::Sealed(table) => table.get(index).map_or((), prefetch),
+        }
+    }
+
+    /// Where the record of event number `index` begins; `None` where the table does not say.
+    pub(crate) fn get(&self, index: usize) -> Option<u64> {
+        let offset = match self {
+            Self::Live(offsets) => offsets.get(index),
+            Self::Sealed(table) => table.get(index).copied().unwrap_or_default(),
+        };
+        (offset != 0).then_some(u64::from(offset))
     }
 }
 
@@ -121,16 +148,12 @@ impl TableCache {
         Self { tables }
     }
 
-    /// Where the record of the segment's event number `index` begins; `None` where the table does
-    /// not say.
-    pub(crate) fn offset(&self, segment: &Arc<Segment>, index: usize) -> Result<Option<u64>> {
-        let offset = match &segment.offsets {
-            OffsetTable::Live(offsets) => offsets.get(index),
-            OffsetTable::Sealed { .. } => {
-                self.table(segment)?.get(index).copied().unwrap_or_default()
-            }
-        };
-        Ok((offset != 0).then_some(u64::from(offset)))
+    /// Where the events of the segment stand.
+    pub(crate) fn offsets(&self, segment: &Arc<Segment>) -> Result<Offsets> {
+        Ok(match &segment.offsets {
+            OffsetTable::Live(offsets) => Offsets::Live(Arc::clone(offsets)),
+            OffsetTable::Sealed { .. } => Offsets::Sealed(self.table(segment)?),
+        })
     }
 
     /// The number of the last event at or before `index` of which the table tells.

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use crate::error::Result;
 use crate::format::event::{self, Event};
 use crate::format::footer::EpochStart;
+use crate::kept::Marks;
 use crate::lookup::EventCursor;
 use crate::loss::{self, Loss};
 use crate::offsets::TableCache;
@@ -28,6 +29,8 @@ pub(crate) struct ReaderShared {
     pub(crate) segments: ArcSwap<Vec<Arc<Segment>>>,
     pub(crate) tables: TableCache,
     epochs: ArcSwap<Vec<KnownEpoch>>,
+    /// Where some control records stand, for who looks for one of very many behind one event.
+    pub(crate) marks: Marks,
     /// What the log says to be lost, in the order of positions.
     losses: ArcSwap<Vec<Loss>>,
     /// The newest position that readers may see.
@@ -58,6 +61,7 @@ impl LogReader {
             epochs: ArcSwap::from_pointee(
                 epochs.iter().map(|&start| known(store, start)).collect(),
             ),
+            marks: Marks::default(),
             losses: ArcSwap::from_pointee(losses),
             visible: AtomicU64::new(0),
             durable: AtomicU64::new(0),

@@ -65,7 +65,11 @@ impl Scan {
                             return Err(lost);
                         }
                     }
-                    Err(_) => self.pass_damage()?,
+                    Err(_) => {
+                        if let Some(lost) = self.pass_damage()? {
+                            return Err(lost);
+                        }
+                    }
                 }
                 continue;
             };
@@ -138,9 +142,10 @@ impl Scan {
     }
 
     /// No frame begins where the scan stands, although events are to come: goes to the next frame
-    /// that is whole, here or in the next segment, and says what is lost before it.
-    fn pass_damage(&mut self) -> Result<()> {
-        let Some(spot) = &mut self.at else { return Ok(()) };
+    /// that is whole, here or in the next segment, and says what is lost before it. Where that is no
+    /// event, only control records stood there: verification tells of them.
+    fn pass_damage(&mut self) -> Result<Option<LogError>> {
+        let Some(spot) = &mut self.at else { return Ok(None) };
         // The segment may have become full, and sealed, since the scan came to it.
         let (segment, last) = match self.reader.segment_of(spot.segment.first_event()) {
             Some((segment, last)) => (segment, last),
@@ -150,7 +155,7 @@ impl Scan {
             let bound = segment.frames_bound();
             spot.window.forget();
             (spot.segment, spot.last, spot.bound) = (segment, last, bound);
-            return Ok(());
+            return Ok(None);
         }
         let from = spot.offset;
         let after = annals_types::Place::event(self.next.minus(1));
@@ -165,8 +170,9 @@ impl Scan {
         let bytes = offset - from;
         spot.offset = offset;
         self.next = self.next.max(next);
-        let damage = spot.segment.damage(from, bytes, positions, "no whole frame begins here");
-        Err(LogError::damaged(damage))
+        let Some(positions) = positions else { return Ok(None) };
+        let what = "no whole frame begins here";
+        Ok(Some(LogError::damaged(spot.segment.damage(from, bytes, Some(positions), what))))
     }
 }
 

@@ -197,7 +197,10 @@ impl Walk {
             // Only an epoch's own record begins it.
             Some(Control::Epoch(epoch)) if epoch.number != frame.header.epoch => None,
             Some(Control::Lost(lost)) if !lost_fits(&lost, frame) => None,
-            Some(Control::Unknown(..)) if frame.header.epoch != self.epoch => None,
+            Some(Control::Kept(kept)) if !kept.fits(&frame.header) => None,
+            Some(Control::Unknown(..) | Control::Kept(_)) if frame.header.epoch != self.epoch => {
+                None
+            }
             control => control,
         })
     }

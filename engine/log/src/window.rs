@@ -26,6 +26,15 @@ impl Stride {
     pub(crate) const FOLLOWING: Self = Self { chunk: 16 << 10, lead: 0 };
     /// One event here, one there; the lead mostly holds the header of a one-event commit.
     pub(crate) const RANDOM: Self = Self { chunk: 1024, lead: 192 };
+    /// The same in a file that is mapped: no more than most events have.
+    pub(crate) const MAPPED: Self = Self { chunk: 512, lead: 128 };
+}
+
+impl Stride {
+    /// What is fetched for a record at `offset`: begin and length.
+    pub(crate) fn around(self, offset: u64) -> (u64, usize) {
+        (offset.saturating_sub(self.lead), self.chunk)
+    }
 }
 
 /// Bytes of one file from `base` on.

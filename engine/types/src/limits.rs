@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::{Commit, NewEvent, category};
+use crate::{Commit, NewEvent, NewState, Place, StateRole, Version, category};
 
 /// Longest stream name, in bytes of UTF-8.
 pub const STREAM_NAME_BYTES_MAX: usize = 512;
@@ -26,6 +26,12 @@ pub const CONDITIONS_PER_COMMIT_MAX: usize = 64;
 pub const QUERY_TERMS_MAX: usize = 1_024;
 /// Largest commit: data, metadata, names, types and tags of all its events, in bytes (64 MiB).
 pub const COMMIT_BYTES_MAX: usize = 64 << 20;
+/// Largest state that is kept in the log: a snapshot, or a projection, in bytes (16 MiB).
+pub const STATE_BYTES_MAX: usize = 16 << 20;
+/// Longest name of an aggregate or a projection, in bytes of UTF-8.
+pub const FOLD_NAME_BYTES_MAX: usize = 256;
+/// Most kept states that one takes the place of.
+pub const SUPERSEDED_MAX: usize = 1_024;
 
 const _: () = {
     assert!(STREAM_NAME_BYTES_MAX <= u16::MAX as usize);
@@ -137,6 +143,45 @@ fn check_size(
 /// What is wrong with it.
 pub fn check_stream_name(name: &str) -> Result<(), Invalid> {
     check_text("stream name", name, STREAM_NAME_BYTES_MAX)
+}
+
+/// Checks the name of a projection: its length, and that it has no control characters and no white
+/// space at an end.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_projection_name(name: &str) -> Result<(), Invalid> {
+    check_text("projection name", name, FOLD_NAME_BYTES_MAX)
+}
+
+/// Checks a state that is to be kept.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_state(state: &NewState, superseded: &[Place]) -> Result<(), Invalid> {
+    match state.key.role {
+        StateRole::Snapshot => {
+            check_stream_name(&state.key.name)?;
+            check_text("aggregate name", &state.key.fold, FOLD_NAME_BYTES_MAX)?;
+        }
+        StateRole::Projection => {
+            check_projection_name(&state.key.name)?;
+            if !state.key.fold.is_empty() {
+                let message = "only a snapshot says what folded it".to_owned();
+                return Err(Invalid::Other(message));
+            }
+        }
+    }
+    if superseded.iter().any(|place| place.k == 0) || !superseded.is_sorted() {
+        let message = "the states that one takes the place of are control records, in order";
+        return Err(Invalid::Other(message.to_owned()));
+    }
+    if (state.key.role == StateRole::Snapshot) == (state.version == Version::NONE) {
+        let message = "a snapshot has a version, a projection none".to_owned();
+        return Err(Invalid::Other(message));
+    }
+    check_size("kept state", state.data.len(), STATE_BYTES_MAX, "bytes")?;
+    check_size("kept state", superseded.len(), SUPERSEDED_MAX, "states that it takes the place of")
 }
 
 pub(crate) fn check_event_type(event_type: &str) -> Result<(), Invalid> {

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use annals::{
-    Commit, Epoch, Error, ErrorKind, Event, EventReader, EventStore, Events, Position, Read,
-    Receipt, Result, StoreId, StreamInfo, StreamReceipt, Timestamp, Version, limits,
+    AsOf, Checkpoint, Commit, Epoch, Error, ErrorKind, Event, EventReader, EventStore, Events,
+    Invalid, KeptState, NewState, Place, Position, Read, Receipt, Result, StateKey, StoreId,
+    StreamInfo, StreamReceipt, Timestamp, Version, limits,
 };
 
 use super::{Filter, Model, Recorded, Written};
@@ -31,6 +32,7 @@ struct State {
     now: Timestamp,
     recorded_at: Timestamp,
     epoch: Epoch,
+    kept: Vec<KeptState>,
 }
 
 impl ReferenceStore {
@@ -38,7 +40,8 @@ impl ReferenceStore {
     #[must_use]
     pub fn new(store: StoreId) -> Self {
         let (now, recorded_at) = (Timestamp::MIN, Timestamp::MIN);
-        let state = State { model: Model::new(), store, now, recorded_at, epoch: Epoch::default() };
+        let (epoch, kept) = (Epoch::default(), Vec::new());
+        let state = State { model: Model::new(), store, now, recorded_at, epoch, kept };
         Self { shared: Arc::new(Mutex::new(state)) }
     }
 
@@ -104,14 +107,34 @@ impl EventStore for ReferenceStore {
         self.decide(commit).map_err(|refusals| refused(refusals[0].clone()))
     }
 
+    fn keep_state(&self, new: &NewState, superseded: &[Place]) -> Result<Place> {
+        let mut state = lock(&self.shared);
+        state.kept.retain(|kept| kept.state.key != new.key || !superseded.contains(&kept.place));
+        let position = state.model.head();
+        let newest = state.kept.last().map(|kept| kept.place);
+        let behind = newest.filter(|newest| newest.position == position);
+        let place = Place { position, k: behind.map_or(0, |newest| newest.k) + 1 };
+        let recorded_at = state.now;
+        state.kept.push(KeptState { state: new.clone(), place, recorded_at });
+        Ok(place)
+    }
+
     fn head(&self) -> Box<dyn EventReader> {
         Box::new(self.as_of(EventReader::position(self)))
+    }
+
+    fn durable(&self) -> Box<dyn EventReader> {
+        self.head()
     }
 }
 
 impl EventReader for ReferenceStore {
     fn position(&self) -> Position {
         lock(&self.shared).model.head()
+    }
+
+    fn as_of(&self, point: AsOf) -> Result<Box<dyn EventReader>> {
+        self.head().as_of(point)
     }
 
     fn read(&self, read: Read) -> Events {
@@ -126,14 +149,42 @@ impl EventReader for ReferenceStore {
         self.head().last_event(stream)
     }
 
+    fn kept_state(&self, key: &StateKey, before: Option<Place>) -> Result<Option<KeptState>> {
+        self.head().kept_state(key, before)
+    }
+
     fn streams(&self, prefix: &str) -> Box<dyn Iterator<Item = Result<StreamInfo>> + Send> {
         self.head().streams(prefix)
+    }
+
+    fn checkpoint_at(&self, position: Position) -> Checkpoint {
+        self.head().checkpoint_at(position)
     }
 }
 
 impl EventReader for ReferenceView {
     fn position(&self) -> Position {
         self.head
+    }
+
+    fn as_of(&self, point: AsOf) -> Result<Box<dyn EventReader>> {
+        let state = lock(&self.shared);
+        let yet_to_come = || refused(ErrorKind::Invalid(Invalid::Other("yet to come".to_owned())));
+        let head = match point {
+            AsOf::Position(position) if position > self.head => return Err(yet_to_come()),
+            AsOf::Position(position) => position,
+            AsOf::Moment(moment) if moment >= state.now => return Err(yet_to_come()),
+            AsOf::Moment(moment) => {
+                let recorded = |position: &Position| {
+                    let event = state.model.event(*position);
+                    event.and_then(|event| event.recorded_at).is_some_and(|at| at <= moment)
+                };
+                let positions = (1..=self.head.get()).map(Position::new);
+                positions.take_while(recorded).last().unwrap_or_default()
+            }
+        };
+        drop(state);
+        Ok(Box::new(Self { shared: Arc::clone(&self.shared), head }))
     }
 
     fn read(&self, read: Read) -> Events {
@@ -156,6 +207,16 @@ impl EventReader for ReferenceView {
         Ok(state.model.last_event(stream, self.head).map(|event| compose(event, state.store)))
     }
 
+    fn kept_state(&self, key: &StateKey, before: Option<Place>) -> Result<Option<KeptState>> {
+        let state = lock(&self.shared);
+        let found = state.kept.iter().rev().find(|kept| {
+            kept.state.key == *key
+                && kept.state.checkpoint.position <= self.head
+                && before.is_none_or(|before| kept.place < before)
+        });
+        Ok(found.cloned())
+    }
+
     fn streams(&self, prefix: &str) -> Box<dyn Iterator<Item = Result<StreamInfo>> + Send> {
         let filter = Filter::Prefix(prefix.to_owned());
         let found = lock(&self.shared).model.streams(&filter, self.head);
@@ -164,6 +225,10 @@ impl EventReader for ReferenceView {
                 .into_iter()
                 .map(|one| Ok(StreamInfo::from_other(one.name, one.version, one.position))),
         )
+    }
+
+    fn checkpoint_at(&self, position: Position) -> Checkpoint {
+        lock(&self.shared).model.checkpoint(position).unwrap_or_default()
     }
 }
 

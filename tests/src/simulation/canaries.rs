@@ -31,6 +31,12 @@ pub const CANARIES: &[&str] = &[
     "an opening does not sync the newest footer",
     "a failed read ends the log",
     "a saved index is believed whatever it is of",
+    "kept states are forgotten by an opening",
+    "a view finds a later state",
+    "a kept state is told before it is durable",
+    "a snapshot of any version will do",
+    "a projection's checkpoint is ahead of its state",
+    "a projection folds what is not durable",
     "a trailer is written before its footer is synced",
 ];
 

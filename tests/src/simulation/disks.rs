@@ -71,6 +71,7 @@ impl Simulation {
         let mut choices = SeededChoices::new(self.dice.seed());
         let image = if cut {
             self.promised.acknowledged = self.promised.durable;
+            self.sure.cut();
             self.tally.power_cuts += 1;
             self.disk.power_cut(&mut choices)
         } else {
@@ -122,6 +123,8 @@ impl Simulation {
         let Some((disk, model)) = &self.kept.copy else { return };
         self.disk = images::copy(disk);
         self.model = model.clone();
+        // It may have been full when it was copied.
+        self.calm();
         self.restored();
     }
 
@@ -157,6 +160,7 @@ impl Simulation {
         let head = self.model.head();
         self.promised = Promised { acknowledged: head, durable: head, ..Promised::default() };
         self.promised.opened = true;
+        self.sure = Default::default();
         self.tally.restored += 1;
         self.note(format!("--- the copy is put back, at {head}"));
     }
@@ -167,6 +171,7 @@ impl Simulation {
         self.disk = new_disk(annals_env::Faults { torn_sectors, ..Default::default() });
         self.model = Model::new();
         self.promised = Default::default();
+        self.sure = Default::default();
         self.note("--- a new store".to_owned());
     }
 

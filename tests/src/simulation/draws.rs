@@ -5,7 +5,9 @@ use annals::{
     Version, category,
 };
 
+use super::counting::COUNTERS;
 use super::dice::Dice;
+use crate::counter;
 use crate::model::Model;
 use crate::workload::random::STREAMS;
 use crate::workload::seeded;
@@ -31,6 +33,12 @@ impl Draws<'_> {
         let mut commit = Commit::new();
         let parts = if dice.chance(75) { 1 } else { dice.between(2, 4) };
         for _ in 0..parts {
+            if dice.chance(12) {
+                let (stream, _) = *dice.pick(&COUNTERS);
+                let numbers = (0..dice.between(1, 3)).map(|_| dice.below(1_000));
+                commit = commit.append(stream, self.expected(stream), counter::events(numbers));
+                continue;
+            }
             let stream = *dice.pick(&STREAMS);
             commit = commit.append(stream, self.expected(stream), self.events(first));
         }

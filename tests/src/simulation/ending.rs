@@ -52,6 +52,7 @@ impl Simulation {
                     self.may_end_at(head)?;
                     self.promised.opened = true;
                     self.acknowledged(head, true)?;
+                    self.sure.sync();
                 }
                 Ok(store) => return self.opened(store, durability),
                 Err(_) if self.has_ended() => {}
@@ -107,11 +108,13 @@ impl Simulation {
             epochs: &self.kept.epochs,
             epoch,
             now: self.world.now(),
+            sure: &self.sure,
             dice: &self.dice,
         };
         for (name, oracle) in ORACLES {
             oracle(&mut reopened).map_err(|error| format!("opened again: {name}: {error}"))?;
         }
+        self.sure.sync();
         self.tally.openings += 1;
         self.kept.epochs.push(epoch);
         self.promised.opened = true;
@@ -129,6 +132,7 @@ impl Simulation {
             views: Vec::new(),
             followers: Vec::new(),
             submitted: Vec::new(),
+            projectors: Vec::new(),
         });
         self.checkpoints_hold().map_err(|error| format!("checkpoints: {error}"))
     }
@@ -150,11 +154,14 @@ impl Simulation {
             self.excuse_reading(checked).map_err(|error| format!("the view at {head}: {error}"))?;
         }
         let Some(life) = self.life.take() else { return Ok(String::new()) };
-        let Life { store, durability, trouble, views, followers, submitted, .. } = life;
+        let Life { store, durability, trouble, views, followers, submitted, projectors, .. } = life;
+        // They hold the store.
+        drop(projectors);
         let told = if close {
             match store.close() {
                 Ok(()) => {
                     self.acknowledged(model, true)?;
+                    self.sure.sync();
                     "closed".to_owned()
                 }
                 Err(_) if trouble > Trouble::None => "closed with a failure".to_owned(),

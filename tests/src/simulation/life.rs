@@ -1,12 +1,13 @@
 //! What is known of the store, in one opening and for ever.
 
 use annals::{
-    Checkpoint, Commit, Durability, Epoch, Follower, Position, Query, ReadOnlyStore, Receipt,
-    Store, Submitted, Timestamp, View,
+    Checkpoint, Commit, Durability, Epoch, Follower, Position, Projector, Query, ReadOnlyStore,
+    Receipt, Store, Submitted, Timestamp, View,
 };
 use annals_env::FaultyFs;
 
 use crate::model::Model;
+use crate::seen::Seen;
 
 /// What was promised.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,6 +64,7 @@ pub(super) struct Life {
     pub(super) views: Vec<(View, Position)>,
     pub(super) followers: Vec<Following>,
     pub(super) submitted: Vec<Waiting>,
+    pub(super) projectors: Vec<Projector<Seen>>,
 }
 
 /// A follower, and what it must give next.

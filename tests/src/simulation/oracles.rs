@@ -6,8 +6,11 @@ use annals::{Commit, Epoch, Event, EventReader, Position, Read, Store, Timestamp
 
 use super::dice::Dice;
 use super::draws::Draws;
+use super::keeping;
+use super::{counting, projecting};
 use crate::check::{self, Check};
 use crate::model::Model;
+use crate::states::Sure;
 
 /// A store opened again, and what is known of it. The model was cut to its head.
 pub struct Reopened<'a> {
@@ -18,6 +21,7 @@ pub struct Reopened<'a> {
     /// That of this one.
     pub(super) epoch: Epoch,
     pub(super) now: Timestamp,
+    pub(super) sure: &'a Sure,
     pub(super) dice: &'a Dice,
 }
 
@@ -31,6 +35,9 @@ pub(super) const ORACLES: &[(&str, Oracle)] = &[
     ("answers through the index", answers),
     ("queries", queries),
     ("ids", ids),
+    ("kept states", keeping::oracle),
+    ("aggregates", counting::oracle),
+    ("projections", projecting::oracle),
     ("verify", verify),
 ];
 
@@ -121,7 +128,8 @@ fn verify(reopened: &mut Reopened<'_>) -> Check {
     if !reopened.dice.chance(15) {
         return Ok(());
     }
-    let report = reopened.store.verify(&mut |_, _| {}).map_err(|error| error.to_string())?;
+    let report = reopened.store.verify_deep(&mut |_, _| {}).map_err(|error| error.to_string())?;
+    check::equal("the index against the log", Vec::new(), report.index_faults)?;
     check::equal("the damage", Vec::new(), report.damage)?;
     check::equal("the torn tail", None, report.torn_tail)?;
     check::equal("the head", reopened.model.head(), report.head)?;

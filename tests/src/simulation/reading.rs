@@ -8,7 +8,7 @@ use crate::check::{self, Check};
 
 impl Simulation {
     /// The stamps of all events are known: none has an unknown outcome.
-    fn knows_stamps(&self) -> bool {
+    pub(super) fn knows_stamps(&self) -> bool {
         self.model.head() == Position::START || self.model.newest_stamp().is_some()
     }
 
@@ -79,11 +79,7 @@ impl Simulation {
         };
         let now = self.world.now();
         let answer = self.life().store.as_of(moment);
-        if moment < now {
-            let life = self.life_mut();
-            life.told = life.told.max(moment);
-            self.model.tell(moment);
-        }
+        self.told_of(moment, now);
         match answer {
             Ok(_) if moment >= now => Err(format!("{moment} is not past, it is {now}")),
             Ok(view) => {

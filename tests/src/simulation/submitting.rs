@@ -20,21 +20,25 @@ impl Simulation {
             let again = before.take().filter(|_| self.dice.chance(20));
             let commit = again.unwrap_or_else(|| self.draw_commit());
             before = Some(commit.clone());
-            let (visible, refusals) = self.before(&commit);
-            let answer = self.life().store.submit(&commit);
-            let receipt = answer.as_ref().map(|one| one.receipt().clone());
-            let line = self.answered(&commit, visible, &refusals, receipt.map_err(Error::clone))?;
-            told.push_str(&format!("{} {line}; ", of(&commit)));
-            if let Ok(submitted) = answer {
-                let receipt = submitted.receipt().clone();
-                let durable = commit.is_durable();
-                self.life_mut().submitted.push(Waiting { submitted, receipt, durable });
-            }
+            told.push_str(&self.submit_it(&commit)?);
         }
         if self.life().submitted.len() > KEPT_MAX {
             self.life_mut().submitted.remove(0);
         }
         Ok(told)
+    }
+
+    /// Appends this without waiting.
+    pub(super) fn submit_it(&mut self, commit: &Commit<'static>) -> Check<String> {
+        let (visible, refusals) = self.before(commit);
+        let answer = self.life().store.submit(commit);
+        let receipt = answer.as_ref().map(|one| one.receipt().clone());
+        let line = self.answered(commit, visible, &refusals, receipt.map_err(Error::clone))?;
+        if let Ok(submitted) = answer {
+            let (receipt, durable) = (submitted.receipt().clone(), commit.is_durable());
+            self.life_mut().submitted.push(Waiting { submitted, receipt, durable });
+        }
+        Ok(format!("{} {line}; ", of(commit)))
     }
 
     /// Asks what became of a submitted commit, or forgets it.

@@ -3,6 +3,7 @@
 use annals::{Commit, Durability, Error, ErrorKind, Position, Receipt, Result, Timestamp};
 
 use super::Simulation;
+use super::counting::COUNTERS;
 use super::draws::Draws;
 use super::life::{KEPT_MAX, Life, Trouble};
 use crate::check::{self, Check};
@@ -58,7 +59,7 @@ impl Simulation {
     }
 
     /// Who appended was told that it is done.
-    fn finished(&mut self, receipt: &Receipt, durable: bool) -> Check {
+    pub(super) fn finished(&mut self, receipt: &Receipt, durable: bool) -> Check {
         let durable = durable || self.life().durability == Durability::Sync;
         self.acknowledged(receipt.position, durable)?;
         self.keep_checkpoint(receipt.checkpoint());
@@ -193,6 +194,13 @@ impl Simulation {
         } else {
             return Ok("nothing".to_owned());
         };
+        // What an aggregate is folded from stays readable.
+        let twist = match twist {
+            Twist::Data if earlier.streams().iter().any(|(name, _)| is_counter(name)) => {
+                Twist::Same
+            }
+            twist => twist,
+        };
         let told = self.attempt(&twist.apply(&earlier))?;
         Ok(format!("{twist:?}: {told}"))
     }
@@ -203,6 +211,7 @@ impl Simulation {
             Ok(position) => {
                 check::equal("the synced position", self.model.head(), position)?;
                 self.acknowledged(position, true)?;
+                self.sure.sync();
                 Ok(format!("up to {position}"))
             }
             Err(error) => {
@@ -251,6 +260,10 @@ impl Simulation {
             self.kept.checkpoints.remove(index);
         }
     }
+}
+
+fn is_counter(stream: &str) -> bool {
+    COUNTERS.iter().any(|(name, _)| *name == stream)
 }
 
 /// A commit in short.

@@ -6,6 +6,7 @@ use annals_env::FaultyFs;
 use super::{durability_of, later};
 use crate::check::{self, Check};
 use crate::model::{self, Model};
+use crate::states::Sure;
 use crate::workload::seeded;
 
 /// What is owed.
@@ -15,6 +16,8 @@ pub(super) struct Promise<'a> {
     pub(super) model: &'a Model,
     /// Up to here it must be there.
     pub(super) least: Position,
+    /// These states must be there, and no wrong ones.
+    pub(super) sure: &'a Sure,
 }
 
 impl Promise<'_> {
@@ -40,6 +43,7 @@ impl Promise<'_> {
             .open(durability_of(index as u64 + 1))
             .map_err(|error| format!("opening again: {error}"))?;
         check::answers(&store, &model, model.head())
+            .and_then(|()| self.sure.holds_for(&store, &model, model.head()))
             .map_err(|error| format!("opened again: {error}"))?;
         is_clean(&store, &model)
     }
@@ -80,6 +84,7 @@ impl Promise<'_> {
             return Err(format!("it ends at {head}, inside a commit"));
         }
         check::answers(reader, self.model, head)?;
+        self.sure.holds_for(reader, self.model, head)?;
         epochs_grow(reader)?;
         Ok(head)
     }
@@ -154,7 +159,8 @@ fn checkpoints_hold(store: &Store, tried: &Model, head: Position) -> Check {
 }
 
 fn is_clean(store: &Store, model: &Model) -> Check {
-    let report = store.verify(&mut |_, _| {}).map_err(|error| format!("verify: {error}"))?;
+    let report = store.verify_deep(&mut |_, _| {}).map_err(|error| format!("verify: {error}"))?;
+    check::equal("the index against the log", Vec::new(), report.index_faults.clone())?;
     check::equal("the damage that verify finds", Vec::new(), report.damage.clone())?;
     check::equal("the torn tail that verify finds", None, report.torn_tail.clone())?;
     check::equal("the events that verify counts", model.head().get(), report.events)?;

@@ -9,6 +9,7 @@ use super::{Sweep, Tally, durability_of, later};
 use crate::check::{self, Check};
 use crate::images;
 use crate::model::{self, Model};
+use crate::states::{self, Sure};
 use crate::workload::seeded;
 
 /// When the second crash comes.
@@ -39,6 +40,8 @@ struct SecondLife {
     acknowledged: Position,
     /// Survives a power cut.
     durable: Position,
+    /// States that were kept, in both lives.
+    sure: Sure,
     /// A power cut may bring back the first life's end: this one has made nothing durable.
     may_be_undone: bool,
 }
@@ -120,6 +123,7 @@ impl Sweep {
             model: first.promise.model.clone(),
             acknowledged: first.promise.least,
             durable: first.durable,
+            sure: first.promise.sure.clone(),
             may_be_undone: durability == Durability::Buffered,
         };
         let world = later(disk, 1).with_segments(self.segment_bytes);
@@ -142,9 +146,14 @@ impl Sweep {
         second.model.cut(store.position());
         if durability == Durability::Sync {
             second.durable = store.position();
+            second.sure.sync();
         }
         for commit in &commits {
             if !second.commit(&store, commit, durability)? {
+                check::equal("whether the disk has crashed", true, disk.has_crashed())?;
+                break;
+            }
+            if !second.keep(&store, durability)? {
                 check::equal("whether the disk has crashed", true, disk.has_crashed())?;
                 break;
             }
@@ -169,7 +178,8 @@ fn further(seed: u64) -> Commit<'static> {
 
 impl SecondLife {
     fn is_kept_by_a_kill(&self, image: &FaultyFs, index: usize) -> Check {
-        Promise { model: &self.model, least: self.acknowledged }.is_kept_on(image, index)
+        Promise { model: &self.model, least: self.acknowledged, sure: &self.sure }
+            .is_kept_on(image, index)
     }
 
     fn is_kept_by_a_power_cut(
@@ -179,10 +189,15 @@ impl SecondLife {
         first: &FirstLife<'_>,
     ) -> Check {
         let copy = images::copy(image);
-        let kept = Promise { model: &self.model, least: self.durable }.is_kept_on(image, index);
+        let mut sure = self.sure.clone();
+        sure.cut();
+        let promise = Promise { model: &self.model, least: self.durable, sure: &sure };
+        let kept = promise.is_kept_on(image, index);
         match kept {
             Err(error) if self.may_be_undone => {
-                let promise = Promise { least: first.durable, ..first.promise };
+                let mut sure = first.promise.sure.clone();
+                sure.cut();
+                let promise = Promise { least: first.durable, sure: &sure, ..first.promise };
                 promise
                     .is_kept_on(&copy, index)
                     .map_err(|undone| format!("{error}; and as if it had not been: {undone}"))
@@ -193,6 +208,17 @@ impl SecondLife {
 }
 
 impl SecondLife {
+    /// A state follows those of the first life, if there are any. Whether it was taken.
+    fn keep(&mut self, store: &Store, durability: Durability) -> Check<bool> {
+        let Some(key) = self.sure.written.keys().next().cloned() else { return Ok(true) };
+        let state = states::state(&self.model, key.clone(), store.position());
+        let Some(state) = state else { return Ok(true) };
+        let Ok(superseded) = states::places(store, &key) else { return Ok(false) };
+        let Ok(place) = store.keep_state(&state, &superseded) else { return Ok(false) };
+        self.sure.kept(&key, place, durability == Durability::Sync);
+        Ok(true)
+    }
+
     /// Whether it was taken.
     fn commit(
         &mut self,

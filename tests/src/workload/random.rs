@@ -45,6 +45,11 @@ pub enum Op {
     Streams(Filter),
     /// Asks for a stream's end.
     StreamEnd(usize),
+    /// Keeps a state of a stream, or behind the last one of a projection; in the place of those
+    /// before it, or beside them.
+    Keep(usize, bool),
+    /// Looks for all states that were kept.
+    FindStates,
     /// Makes all durable.
     Sync,
     /// Checks every byte.
@@ -316,6 +321,8 @@ pub fn op() -> impl Strategy<Value = Op> {
         24 => read().prop_map(Op::Read),
         4 => filter().prop_map(Op::Streams),
         4 => (0..STREAMS.len()).prop_map(Op::StreamEnd),
+        4 => (0..=STREAMS.len(), any::<bool>()).prop_map(|(key, instead)| Op::Keep(key, instead)),
+        2 => Just(Op::FindStates),
         3 => Just(Op::Sync),
         1 => Just(Op::Verify),
         3 => Just(Op::View),

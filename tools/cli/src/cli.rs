@@ -7,7 +7,8 @@ use clap::{Parser, Subcommand};
 
 use crate::failure::{Exit, Failure};
 use crate::{
-    append, demo, events, import, messages, read, rebuild_index, repair, stats, streams, verify,
+    append, demo, diff, events, history, import, messages, read, rebuild_index, repair, state,
+    stats, streams, verify,
 };
 
 const AFTER_HELP: &str = "\
@@ -20,6 +21,7 @@ Examples:
   annals -s shop import history.jsonl.gz            make a store of a log
   annals -s shop append order-42 --type OrderPlaced --data '{\"total\":42}' --expect none
   annals -s shop read order-42
+  annals -s shop state order-42 --at 2026-03-03T12:00:00Z
   annals -s shop events --after 1000 --limit 10
   annals -s shop verify";
 
@@ -45,6 +47,12 @@ enum Verb {
     Read(read::Args),
     /// Show the events of all streams, in the order in which they were appended
     Events(events::Args),
+    /// Show what the events of a stream come to, now or at any version or time
+    State(state::Args),
+    /// Show what changed in a stream between two versions or times
+    Diff(diff::Args),
+    /// Show what each event of a stream changed
+    History(history::Args),
     /// List the streams, by name
     Streams(streams::Args),
     /// Show figures about the store
@@ -88,6 +96,9 @@ fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Append(args) => append::run(&store, args),
         Verb::Read(args) => read::run(&store, args),
         Verb::Events(args) => events::run(&store, args),
+        Verb::State(args) => state::run(&store, args),
+        Verb::Diff(args) => diff::run(&store, args),
+        Verb::History(args) => history::run(&store, args),
         Verb::Streams(args) => streams::run(&store, args),
         Verb::Stats(args) => stats::run(&store, args),
         Verb::Verify(args) => verify::run(&store, args),

@@ -99,6 +99,15 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// Adds one more thing that can be done about it.
+    pub(crate) fn also(self, hint: &str) -> Self {
+        let hint = match &self.hint {
+            Some(first) => format!("{first}; {hint}"),
+            None => hint.to_owned(),
+        };
+        self.hint(hint)
+    }
+
     /// Puts words before the message.
     pub(crate) fn context(mut self, context: impl Display) -> Self {
         self.message = format!("{context}: {}", self.message);
@@ -173,6 +182,11 @@ fn way_out(error: &annals::Error, folder: &Path) -> Option<String> {
         ErrorKind::Damaged(_) => format!(
             "`{annals} verify` lists all damage and `{annals} events` gives every undamaged event; \
              to write again, restore a copy"
+        ),
+        ErrorKind::Replay(fault) => format!(
+            "`{annals} read {} --from {} --limit 1` shows the event",
+            quoted(&fault.stream),
+            fault.version
         ),
         ErrorKind::DiskFull => {
             "make room on the disk first; what failed was not written".to_owned()

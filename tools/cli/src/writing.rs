@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use annals::{Durability, ErrorKind, Store};
+use annals::{Durability, ErrorKind, ReadMode, Store};
 
 use crate::failure::{Failure, explain};
 use crate::messages;
 
 /// Opens the store for writing; with `create`, a missing or empty folder becomes one.
 pub(crate) fn open(folder: &Path, durability: Durability, create: bool) -> Result<Store, Failure> {
-    let options = Store::options().durability(durability);
+    let options = Store::options().durability(durability).read_mode(ReadMode::Read);
     let (opened, new) = match options.clone().create(false).open(folder) {
         Err(error) if create && *error.kind() == ErrorKind::NotAStore => {
             (options.create(true).open(folder), true)

@@ -1,14 +1,20 @@
-//! Writing through a shared map: an append into space that is there already costs no system call.
+//! Shared maps: an append into space that is there already, and a read of what is there, cost no
+//! system call.
 
-#![expect(unsafe_code, reason = "a map is raw memory; this is the one place that touches it")]
+#![expect(unsafe_code, reason = "a map is raw memory; this is the one place that touches any")]
 
 use std::fs::File;
+
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::fstatfs;
 
 /// Bytes mapped at once.
 const WINDOW_BYTES: u64 = 16 << 20;
+
+/// What the processor fetches at once; it takes the neighbour by itself.
+const CACHE_LINE_BYTES: usize = 64;
 
 /// File systems that write a block again where it lies (`f_type` of statfs(2)). On others, such as
 /// those that copy on write, a store into a page needs new space, and a full disk would be SIGBUS.
@@ -83,4 +89,76 @@ impl WriteMap {
         let length = usize::try_from(WINDOW_BYTES).ok()?;
         MmapOptions::new().offset(base).len(length).map_raw(file).ok()
     }
+}
+
+/// A file, mapped for reading.
+#[derive(Debug)]
+pub(super) struct ReadMap {
+    map: MmapRaw,
+    /// So much of the map has the file behind it; never less than before.
+    length: AtomicU64,
+}
+
+impl ReadMap {
+    /// Room for a file of `capacity` bytes, or as long as it is now; `None` where it cannot be mapped.
+    pub(super) fn of(file: &File, capacity: u64) -> Option<Self> {
+        let length = usize::try_from(capacity.max(file.metadata().ok()?.len())).ok()?;
+        let map = MmapOptions::new().len(length).map_raw_read_only(file).ok()?;
+        Some(Self { map, length: AtomicU64::new(0) })
+    }
+
+    /// The file has become longer.
+    pub(super) fn grown(&self, file: &File) {
+        let length = file.metadata().map_or(0, |metadata| metadata.len());
+        self.length.fetch_max(length.min(self.map.len() as u64), Ordering::Release);
+    }
+
+    /// Copies the bytes at `offset`; `false` where not all of them are in the map.
+    pub(super) fn read(&self, buf: &mut [u8], offset: u64) -> bool {
+        let end = offset.saturating_add(buf.len() as u64);
+        if end > self.length.load(Ordering::Acquire) {
+            return false;
+        }
+        let Ok(start) = usize::try_from(offset) else { return false };
+        // SAFETY: `start + buf.len()` is at most `length`, which is within the map, and the file has
+        // that much and is not shortened (the contract of `map_reads`). No reference to the map's
+        // memory is ever made, so the bytes of `buf` cannot overlap it; what others write there
+        // meanwhile comes out as it may, as from read(2).
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                self.map.as_ptr().add(start),
+                buf.as_mut_ptr(),
+                buf.len(),
+            );
+        }
+        true
+    }
+
+    /// Has the processor fetch these bytes, where it can be told to.
+    pub(super) fn prefetch(&self, offset: u64, length: usize) {
+        let Ok(start) = usize::try_from(offset) else { return };
+        let end = start.saturating_add(length).min(self.map.len());
+        for at in (start..end).step_by(2 * CACHE_LINE_BYTES) {
+            fetch(self.map.as_ptr().wrapping_add(at));
+        }
+    }
+}
+
+/// Has the processor fetch what lies there, where it can be told to.
+#[inline]
+pub fn prefetch<T>(what: &T) {
+    fetch(std::ptr::from_ref(what).cast());
+}
+
+#[inline]
+fn fetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: the instruction reads nothing that anybody sees, and does nothing where there is
+        // nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }

@@ -1,7 +1,7 @@
 //! An index that is saved while it is told a story.
 
 use annals_env::sync::RwLock;
-use annals_types::{EventId, Position, StoreId, Version};
+use annals_types::{EventId, Place, Position, StoreId, Version};
 
 use super::saved::covers;
 use super::{Folder, Model, ok};
@@ -133,6 +133,14 @@ impl Index for Kept {
 
     fn stream_count(&self, up_to: Position) -> Result<u64> {
         self.now.read().index.stream_count(up_to)
+    }
+
+    fn keep(&self, key: Term, place: Place, superseded: &[Place]) {
+        self.now.read().index.keep(key, place, superseded);
+    }
+
+    fn kept(&self, key: Term, before: Place) -> Result<Option<Place>> {
+        self.now.read().index.kept(key, before)
     }
 
     fn memory_bytes(&self) -> u64 {

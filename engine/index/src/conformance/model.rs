@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use annals_env::sync::Mutex;
-use annals_types::{EventId, Position, Version, category};
+use annals_types::{EventId, Place, Position, Version, category};
 
 use crate::{Covers, Entry, Index, Result, StreamFilter, StreamHead, Term};
 
@@ -25,6 +25,8 @@ struct State {
     streams: BTreeMap<String, Vec<StreamHead>>,
     terms: BTreeMap<Term, BTreeSet<Position>>,
     ids: BTreeMap<EventId, Vec<Position>>,
+    /// With what took their places.
+    kept: BTreeMap<(Term, Place), Option<Place>>,
 }
 
 impl Model {
@@ -164,6 +166,21 @@ impl Index for Model {
         Ok(begun.filter(|first| first.position <= up_to).count() as u64)
     }
 
+    fn keep(&self, key: Term, place: Place, superseded: &[Place]) {
+        let mut state = self.state.lock();
+        state.kept.entry((key, place)).or_default();
+        for old in superseded {
+            state.kept.entry((key, *old)).or_default().get_or_insert(place);
+        }
+    }
+
+    fn kept(&self, key: Term, before: Place) -> Result<Option<Place>> {
+        let state = self.state.lock();
+        let standing = state.kept.iter().filter(|(_, by)| by.is_none());
+        let places = standing.map(|(&kept, _)| kept).filter(|kept| kept.0 == key);
+        Ok(places.map(|kept| kept.1).filter(|place| *place < before).max())
+    }
+
     fn memory_bytes(&self) -> u64 {
         0
     }
@@ -173,7 +190,11 @@ impl Index for Model {
     }
 
     fn save(&self, covers: Covers) -> Result<()> {
-        let saved = self.state.lock().up_to(covers.place.position);
+        let mut saved = self.state.lock().up_to(covers.place.position);
+        saved.kept.retain(|(_, place), _| *place <= covers.place);
+        for by in saved.kept.values_mut() {
+            *by = by.filter(|by| *by <= covers.place);
+        }
         *self.saved.lock() = saved;
         Ok(())
     }

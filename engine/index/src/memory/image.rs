@@ -25,7 +25,8 @@
 //! | 52 | 8 | how many streams are in it |
 //! | 60 | 8 | how many ids are in it |
 //! | 68 | 8 | how many terms are in it |
-//! | 76 | 4 | CRC-32 (IEEE) of bytes 0 to 75 |
+//! | 76 | 8 | how many kept states are in it |
+//! | 84 | 4 | CRC-32 (IEEE) of bytes 0 to 83 |
 //!
 //! | offset | bytes | block |
 //! | ---: | ---: | --- |
@@ -33,9 +34,9 @@
 //! | 4 | 4 | CRC-32 of the header's checksum (4), the block's number 0, 1, … (8), the length (4), the content |
 //! | 8 | length | content |
 //!
-//! The contents of all blocks, end to end, are one run of bytes: the streams, the ids, then the
-//! terms, each as often as the header says, and nothing behind them. Whatever is in it may cross
-//! from one block to the next.
+//! The contents of all blocks, end to end, are one run of bytes: the streams, the ids, the terms,
+//! then the kept states, each as often as the header says, and nothing behind them. Whatever is in
+//! it may cross from one block to the next.
 //!
 //! | size | stream, in the order of the first positions |
 //! | --- | --- |
@@ -66,7 +67,14 @@
 //! | varint | how many events, 1 to 4096 |
 //! | varint, for each event | its position, less that of the event before; for the first event of a term less that of the term before, or 0; at least 1, but for the first event of a term, at which another may have begun |
 //!
-//! No position is 0 or above the one that is covered, and no name and no term comes twice.
+//! | size | kept state, in the order of the keys and then of the places |
+//! | --- | --- |
+//! | 8 | its key: a term's number |
+//! | varint | its place: position |
+//! | varint | its place: k, at least 1 |
+//!
+//! No position of an event is 0 or above the one that is covered, no place lies behind the one that is
+//! covered, and no name and no term comes twice.
 
 mod block;
 mod header;
@@ -84,7 +92,7 @@ pub const IMAGE_NAME: &str = "image";
 /// Its name while it is written.
 const UNFINISHED_NAME: &str = "image.tmp";
 /// The version of the image's format that this build writes, and the only one that it reads.
-pub const IMAGE_VERSION: u16 = 2;
+pub const IMAGE_VERSION: u16 = 3;
 
 /// Why an image could not be written or used.
 #[derive(Debug, Error)]

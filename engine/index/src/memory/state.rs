@@ -7,6 +7,7 @@ use super::directory::Directory;
 use super::ids::Ids;
 use super::lists::Lists;
 use super::postings::{Part, Postings};
+use crate::kept::KeptStates;
 use crate::{Entry, StreamHead, Term};
 
 /// Most positions, give or take a chunk, that are read under one lock.
@@ -18,6 +19,7 @@ pub(super) struct State {
     pub(super) postings: Postings,
     pub(super) lists: Lists,
     pub(super) ids: Ids,
+    pub(super) kept: KeptStates,
 }
 
 impl State {
@@ -29,6 +31,7 @@ impl State {
             postings: Postings::new(),
             lists: Lists::new(),
             ids: Ids::new(hasher),
+            kept: KeptStates::default(),
         }
     }
 
@@ -201,5 +204,6 @@ impl State {
             + self.lists.memory_bytes()
             + self.postings.memory_bytes()
             + self.ids.memory_bytes()
+            + usize::try_from(self.kept.memory_bytes()).unwrap_or(usize::MAX)
     }
 }

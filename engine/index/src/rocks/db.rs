@@ -191,6 +191,11 @@ impl Batch {
         self.0.put(key, value);
     }
 
+    /// Removes a row.
+    pub(super) fn remove(&mut self, key: &[u8]) {
+        self.0.delete(key);
+    }
+
     /// Appends to the value under a key.
     pub(super) fn append(&mut self, key: &[u8], value: &[u8]) {
         self.0.merge(key, value);

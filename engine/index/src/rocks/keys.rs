@@ -9,10 +9,13 @@
 //! | `t` | term (8), piece | a list: positions of the events with the term |
 //! | `s` | piece | a list: positions of the streams' first events |
 //! | `i` | keyed hash of an id (8), position (8) | nothing |
+//! | `k` | key of a kept state (8), its place: position (8), k (4) | nothing |
 //!
 //! A list is cut where the positions pass a multiple of 2^20: into blocks. A piece of it is either
 //! all of a block's chunks that are few (block, 6 bytes: the value grows by appending), or a single
 //! chunk of many (block, 6 bytes, and the low 20 bits of its first position, 3 bytes).
+
+use annals_types::{Place, Position};
 
 use crate::Term;
 
@@ -22,12 +25,14 @@ const STREAM_LIST: u8 = b'p';
 const TERM_LIST: u8 = b't';
 const BEGIN_LIST: u8 = b's';
 const ID: u8 = b'i';
+const KEPT: u8 = b'k';
 
 /// How many low bits of a position say where in its block it is.
 pub(super) const BLOCK_BITS: u32 = 20;
 const BLOCK_BYTES: usize = 6;
 const WITHIN_BYTES: usize = 3;
 const NUMBER_BYTES: usize = 8;
+const K_BYTES: usize = 4;
 
 /// The block of a position.
 pub(super) const fn block(position: u64) -> u64 {
@@ -35,12 +40,12 @@ pub(super) const fn block(position: u64) -> u64 {
 }
 
 /// The first part of a key, by which RocksDB finds the rows that share it, or learns that there are
-/// none: all but the piece of a list, or the position of an id.
+/// none: all but the piece of a list, the position of an id, or the place of a kept state.
 #[expect(clippy::needless_lifetimes, reason = "what RocksDB's binding asks for")]
 pub(super) fn prefix<'a>(key: &'a [u8]) -> &'a [u8] {
     let bytes = match key {
         [STREAM_LIST, high, low, ..] => 3 + usize::from(u16::from_le_bytes([*low, *high])),
-        [TERM_LIST | ID, ..] => 1 + NUMBER_BYTES,
+        [TERM_LIST | ID | KEPT, ..] => 1 + NUMBER_BYTES,
         [BEGIN_LIST, ..] => 1,
         _ => key.len(),
     };
@@ -80,6 +85,28 @@ pub(super) fn id_parts(key: &[u8]) -> Option<(u64, u64)> {
     };
     let (hash, position) = rest.split_at_checked(NUMBER_BYTES)?;
     Some((number(hash, NUMBER_BYTES)?, number(position, NUMBER_BYTES)?))
+}
+
+/// The row of a kept state.
+pub(super) fn kept(key: Term, place: Place) -> Vec<u8> {
+    let mut row = Vec::with_capacity(1 + 2 * NUMBER_BYTES + K_BYTES);
+    row.push(KEPT);
+    row.extend(ordered(key.get()));
+    row.extend(ordered(place.position.get()));
+    row.extend(ordered(place.k.into()).into_iter().skip(NUMBER_BYTES - K_BYTES));
+    row
+}
+
+/// Key and place in a row's key of [`kept`].
+pub(super) fn kept_parts(row: &[u8]) -> Option<(Term, Place)> {
+    let (KEPT, rest) = row.split_first().map(|(family, rest)| (*family, rest))? else {
+        return None;
+    };
+    let (key, rest) = rest.split_at_checked(NUMBER_BYTES)?;
+    let (position, k) = rest.split_at_checked(NUMBER_BYTES)?;
+    let position = Position::new(number(position, NUMBER_BYTES)?);
+    let k = u32::try_from(number(k, K_BYTES)?).ok()?;
+    Some((Term::new(number(key, NUMBER_BYTES)?), Place { position, k }))
 }
 
 /// One of the lists.
@@ -204,6 +231,11 @@ mod tests {
         for position in positions {
             assert_eq!(id_parts(&id(77, position)), Some((77, position)));
         }
+        for (position, k) in [(0, 1), (1, 0), (u64::MAX, u32::MAX)] {
+            let (key, place) = (Term::new(77), Place { position: Position::new(position), k });
+            assert_eq!(kept_parts(&kept(key, place)), Some((key, place)));
+            assert!(kept(key, place) < kept(Term::new(78), Place::START));
+        }
         assert_eq!(stream_name(&stream("é-1")), Some("é-1"));
         assert_eq!(stream_name(b"n\xff"), None);
         assert_eq!(stream_name(COVERS), None);
@@ -211,7 +243,9 @@ mod tests {
 
     #[test]
     fn a_prefix_is_part_of_any_key() {
-        for key in [&b""[..], b"p", b"p\0", b"p\0\x09ab", b"t123", b"i", b"s", b"zebra", b"n"] {
+        for key in
+            [&b""[..], b"p", b"p\0", b"p\0\x09ab", b"t123", b"i", b"k12", b"s", b"zebra", b"n"]
+        {
             assert!(key.starts_with(prefix(key)));
         }
     }

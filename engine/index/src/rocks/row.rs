@@ -6,7 +6,7 @@ use crate::memory::varint;
 use crate::{Covers, StreamHead};
 
 /// Raised with every change of keys or values: what an older layout wrote is made again.
-const LAYOUT_VERSION: u8 = 1;
+const LAYOUT_VERSION: u8 = 2;
 
 /// What the database holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

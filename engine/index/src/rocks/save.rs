@@ -55,7 +55,10 @@ impl Saving {
         let windows = index.windows();
         let streams = windows.streams_at(covers.place.position.get());
         let saved = Saved { covers, streams };
-        let rows = write::rows(&windows, self.place().position.get(), &saved);
+        let after = self.place().position.get();
+        // Let go of before the rows are made: who appends waits for it.
+        let kept: Vec<_> = index.kept.lock().at(covers.place).collect();
+        let rows = write::rows(&windows, &kept, after, &saved);
         index.db()?.write(rows).map_err(failed)?;
         self.written = Some(saved);
         self.flush(index)
@@ -69,6 +72,7 @@ impl Saving {
             let before = self.place().position.get();
             self.written = None;
             self.saved = Some(written);
+            index.kept.lock().forget_saved(written.covers.place);
             let kept = index.windows().without(before);
             *index.windows.write() = kept;
         }

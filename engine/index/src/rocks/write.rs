@@ -1,19 +1,27 @@
 //! The rows of what is saved.
 
+use annals_types::Place;
+
 use super::chunk::{self, POSITIONS_MAX};
 use super::db::Batch;
 use super::keys::{self, List, block};
 use super::row::{Saved, Stream};
 use super::window::Windows;
-use crate::StreamHead;
+use crate::{StreamHead, Term};
 
 /// From so many positions of a list in one block on, its chunks get rows for themselves: otherwise
 /// the value of a block of a long list would grow to megabytes, and reading a few positions of it
 /// would read them all.
 const MANY_FROM: usize = 512;
 
-/// All rows for the events behind `after` up to what `saved` says.
-pub(super) fn rows(windows: &Windows, after: u64, saved: &Saved) -> Batch {
+/// All rows for the events behind `after`, and what changed of the kept states, up to what `saved`
+/// says.
+pub(super) fn rows(
+    windows: &Windows,
+    kept: &[(Term, Place, bool)],
+    after: u64,
+    saved: &Saved,
+) -> Batch {
     let up_to = saved.covers.place.position.get();
     let mut batch = Batch::new();
     let mut value = Vec::new();
@@ -34,6 +42,10 @@ pub(super) fn rows(windows: &Windows, after: u64, saved: &Saved) -> Batch {
         begun.extend(window.begun(after, up_to));
     }
     put_list(&mut batch, &mut value, &List::of_begins(), None, &begun);
+    for &(key, place, stands) in kept {
+        let row = keys::kept(key, place);
+        if stands { batch.put(&row, &[]) } else { batch.remove(&row) }
+    }
     batch.put(keys::COVERS, &saved.write());
     batch
 }

@@ -1,13 +1,15 @@
 //! Control records: what the log carries besides events. Applying one twice changes nothing.
 
-use annals_types::{Epoch, Place, Position, Version};
+use annals_types::{Bytes, Epoch, NewState, Place, Position, Version};
 
 use super::POSITION_MAX;
 use super::cursor::Cursor;
+use super::kept::Kept;
 use crate::loss::LostStream;
 
 const KIND_EPOCH: u16 = 1;
 const KIND_LOST: u16 = 2;
+const KIND_KEPT: u16 = 3;
 const MUST_UNDERSTAND: u8 = 1;
 
 /// The payload of a control record.
@@ -17,6 +19,8 @@ pub(crate) enum Control {
     Epoch(Epoch),
     /// Damage took what stood here.
     Lost(Lost),
+    /// A state that a fold came to.
+    Kept(Box<Kept>),
     /// A kind that this build does not know; `true` where it must.
     Unknown(u16, bool),
 }
@@ -50,6 +54,7 @@ impl Control {
                 out.extend_from_slice(&lost.up_to.k.to_le_bytes());
                 put_streams(&mut out, &lost.streams);
             }
+            Self::Kept(kept) => put_kept(&kept.state, &kept.superseded, &mut out),
             Self::Unknown(kind, must_understand) => {
                 out.extend_from_slice(&kind.to_le_bytes());
                 out.push(u8::from(*must_understand));
@@ -78,8 +83,26 @@ impl Control {
                 && up_to.position.get() <= POSITION_MAX;
             return sane.then_some(Self::Lost(Lost { epoch, up_to, streams }));
         }
+        if kind == KIND_KEPT {
+            let kept = kept_in(payload, Bytes::copy_from_slice)?;
+            return Some(Self::Kept(Box::new(kept)));
+        }
         Some(Self::Unknown(kind, flags != 0))
     }
+}
+
+/// The kept state in a payload that is of one; see [`Kept::take`].
+pub(crate) fn kept_in(payload: &[u8], data_of: impl FnOnce(&[u8]) -> Bytes) -> Option<Kept> {
+    let mut cursor = Cursor::new(payload);
+    let is_one = cursor.u16()? == KIND_KEPT && cursor.u8()? == 0;
+    if is_one { Kept::take(cursor.left(), data_of) } else { None }
+}
+
+/// The payload of a record of a kept state.
+pub(crate) fn put_kept(state: &NewState, superseded: &[Place], out: &mut Vec<u8>) {
+    out.extend_from_slice(&KIND_KEPT.to_le_bytes());
+    out.push(0);
+    Kept::put(state, superseded, out);
 }
 
 /// Number of streams, and for each: position, version, length of the name, name.

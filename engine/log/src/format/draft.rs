@@ -6,10 +6,11 @@
     reason = "whoever drafts has checked the limits, which keep lengths far below 4 GiB and names below 64 KiB"
 )]
 
-use annals_types::{Commit, Epoch, Place, Timestamp, Version};
+use annals_types::{Commit, Epoch, NewState, Place, Timestamp, Version};
 use smallvec::SmallVec;
 
 use super::checksum;
+use super::control::{Control, put_kept};
 use super::cursor::put_varint;
 use super::event;
 use super::frame::{FIXED_BYTES, FrameHeader, FrameKind, RECORD_PREFIX_BYTES, StreamTable};
@@ -149,6 +150,16 @@ impl Draft {
         draft.record(|bytes| bytes.extend_from_slice(payload));
         draft.finish_digest();
         draft
+    }
+
+    /// The frame of a state to keep, in the place of those at `superseded`; within
+    /// [`limits`](annals_types::limits), and `superseded` in the order of the log.
+    #[must_use]
+    pub fn kept(state: &NewState, superseded: &[Place]) -> Self {
+        let mut payload = Vec::with_capacity(state.data.len() + 128);
+        put_kept(state, superseded, &mut payload);
+        debug_assert!(Control::decode(&payload).is_some(), "what is written can be read");
+        Self::control(&payload)
     }
 
     fn with_capacity(kind: FrameKind, bytes: usize, records: usize) -> Self {

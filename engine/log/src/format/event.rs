@@ -120,12 +120,21 @@ fn put_parts(out: &mut Vec<u8>, event: &NewEvent) -> Parts {
     Parts { flags, event_type, tags, metadata, data }
 }
 
-const fn content_code(kind: ContentKind) -> u8 {
+pub(super) const fn content_code(kind: ContentKind) -> u8 {
     match kind {
         ContentKind::Text => 1,
         ContentKind::Binary => 2,
         _ => 0,
     }
+}
+
+pub(super) const fn content_of(code: u8) -> Option<ContentKind> {
+    Some(match code {
+        0 => ContentKind::Json,
+        1 => ContentKind::Text,
+        2 => ContentKind::Binary,
+        _ => return None,
+    })
 }
 
 /// Nanoseconds of one step of a time with so many digits.
@@ -269,12 +278,7 @@ impl Event {
         };
         let content = span(&cursor, 0)?.start;
         let flags = cursor.u8()?;
-        let kind = match cursor.u8()? {
-            0 => ContentKind::Json,
-            1 => ContentKind::Text,
-            2 => ContentKind::Binary,
-            _ => return None,
-        };
+        let kind = content_of(cursor.u8()?)?;
         if flags & !FLAGS_KNOWN != 0 {
             return None;
         }

@@ -7,6 +7,7 @@ pub(crate) mod draft;
 pub(crate) mod event;
 pub(crate) mod footer;
 pub(crate) mod frame;
+pub(crate) mod kept;
 pub(crate) mod segment_header;
 pub(crate) mod state;
 
@@ -14,7 +15,7 @@ pub(crate) mod state;
 /// read only by builds of the same [`REVISION`].
 pub const FORMAT: u16 = 0;
 /// Counts the changes of format 0.
-pub const REVISION: u16 = 2;
+pub const REVISION: u16 = 3;
 
 /// No position is higher: a derived id has 62 bits for it. Places near the last that 64 bits can say
 /// are none that a writer came to.

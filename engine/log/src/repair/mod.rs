@@ -69,6 +69,12 @@ struct Epochs {
 }
 
 impl RepairPlan {
+    /// Whether a repair has written some of it anew before.
+    #[must_use]
+    pub fn was_repaired(&self) -> bool {
+        self.reader.segments().iter().any(|segment| segment.header.generation > 0)
+    }
+
     /// Whether there is nothing to repair.
     #[must_use]
     pub fn is_empty(&self) -> bool {

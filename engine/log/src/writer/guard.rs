@@ -37,6 +37,12 @@ impl<P: Publish> LogGuard<'_, P> {
         self.core.assigned.position
     }
 
+    /// The last place given, visible or not.
+    #[must_use]
+    pub fn last(&self) -> Place {
+        self.core.assigned
+    }
+
     /// Waits until everything up to `position` is visible.
     ///
     /// # Errors

@@ -50,13 +50,26 @@ pub enum SyncMode {
     Interval(Duration),
 }
 
-/// How the log is written.
+/// How sealed segments are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadMode {
+    /// Through shared maps, without system calls. Where the disk cannot give back a page, or another
+    /// process shortens a file, the process is killed with SIGBUS instead of getting an error.
+    #[default]
+    Map,
+    /// By system calls: a failing disk is an error of the read.
+    Read,
+}
+
+/// How the log is written and read.
 #[derive(Clone, Copy, Debug)]
 pub struct LogOptions {
     /// Size at which a segment is full, in bytes.
     pub segment_bytes: u64,
     /// When commits are made durable.
     pub sync: SyncMode,
+    /// How sealed segments are read.
+    pub reads: ReadMode,
 }
 
 /// Takes in what becomes visible, under the writer's lock and in the order of the log.
@@ -313,6 +326,13 @@ impl<P: Publish> Log<P> {
     #[must_use]
     pub fn durable(&self) -> Place {
         self.shared.core.lock().durable
+    }
+
+    /// The place up to which everything is durable and visible.
+    #[must_use]
+    pub fn settled(&self) -> Place {
+        let core = self.shared.core.lock();
+        core.durable.min(core.visible)
     }
 
     /// Makes everything durable, stops the background steps and takes no more appends.

@@ -239,6 +239,8 @@ impl Settled {
             wakers: Wakers::default(),
             tasks: RwLock::new(None),
         });
+        let segments = shared.reader.segments();
+        segments.iter().for_each(|segment| shared.map_reads(segment));
         let log = Log { shared };
         let place = log.record_epoch(epoch)?;
         log.shared.core.lock().recorded_epoch = epoch;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use annals_env::sync::MutexGuard;
 
-use super::{Active, Core, LogGuard, Publish, Shared};
+use super::{Active, Core, LogGuard, Publish, ReadMode, Shared};
 use crate::error::{LogError, Result};
 use crate::format::draft::Draft;
 use crate::format::segment_header::SegmentHeader;
 use crate::offsets::{LiveOffsets, OffsetTable};
-use crate::segment::{self, FRAMES_START, LOG_FOLDER, PAGE_BYTES, write_zeros};
+use crate::segment::{self, FRAMES_START, LOG_FOLDER, PAGE_BYTES, Segment, write_zeros};
 
 /// Least and most that is reserved at once.
 const RESERVE_BYTES_MIN: u64 = 64 << 10;
@@ -96,12 +96,21 @@ impl<P: Publish> Shared<P> {
         let (reserved, written) =
             write_zeros(&*segment.file, core.active.reserved, self.reservation(end));
         core.active.reserved = reserved;
+        self.map_reads(segment);
         match written {
             // On a full disk what there is may be enough for this frame.
             Err(error) if reserved < end || !is_full(&error) => {
                 Err(self.no_room(format!("reserving space in {}", segment.name), error))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Has readers use a map of what the segment has now.
+    pub(super) fn map_reads(&self, segment: &Segment) {
+        if self.options.reads == ReadMode::Map {
+            // The last frame and the footer may lie beyond: they are read by system calls.
+            segment.file.map_reads(self.options.segment_bytes);
         }
     }
 
@@ -129,6 +138,7 @@ impl<P: Publish> Shared<P> {
             MutexGuard::unlocked(&mut core, || write_zeros(&*segment.file, reserved, target));
         core.reserving = false;
         core.active.reserved = reserved;
+        self.map_reads(&segment);
         let done = written.map_err(|error| {
             // Of a full disk whoever needs the room next is told.
             self.no_room(format!("reserving space in {}", segment.name), error)
@@ -190,6 +200,7 @@ impl<P: Publish> Shared<P> {
         if annals_env::canary::is("a segment's name is not synced") {
             return Ok(active(segment, reserved));
         }
+        self.map_reads(&segment);
         // The name is there now, so there is no way back.
         segment::sync_folder(&*self.env.fs, &self.root)
             .map_err(|error| LogError::Failed(self.fail(format!("syncing {LOG_FOLDER}"), error)))?;

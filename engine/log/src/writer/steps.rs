@@ -175,6 +175,7 @@ impl<P: Publish> Shared<P> {
         };
         let previous = before.and_then(|before| before.summary.as_deref());
         let sealed = seal::seal(&self.reader, segment, previous, next.header.first)?;
+        self.map_reads(&sealed);
         self.reader.replace_segment(&Arc::new(sealed));
         Ok(true)
     }

@@ -12,7 +12,8 @@ use annals_env::{
     ThreadScheduler,
 };
 use annals_log::{
-    Draft, Event, Inventory, LiveLog, Log, LogError, LogOptions, LogReader, Publish, SyncMode,
+    Draft, Event, Inventory, LiveLog, Log, LogError, LogOptions, LogReader, Publish, ReadMode,
+    SyncMode,
 };
 use annals_types::{Commit, ExpectedVersion, NewEvent, Place, Position, Version};
 
@@ -86,7 +87,7 @@ impl World {
                 Inventory::take(fs, &self.root, Access::ReadWrite)?.unwrap()
             }
         };
-        let options = LogOptions { segment_bytes: SEGMENT_BYTES, sync };
+        let options = LogOptions { segment_bytes: SEGMENT_BYTES, sync, reads: ReadMode::Map };
         let log = inventory.recover(None)?.settle(&self.env)?.start(options, NoIndex)?;
         Ok(Writer { log, lock })
     }

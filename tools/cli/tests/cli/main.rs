@@ -33,6 +33,8 @@ mod repeating;
 #[cfg(test)]
 mod session;
 #[cfg(test)]
+mod states;
+#[cfg(test)]
 mod terminal;
 #[cfg(test)]
 mod usage;

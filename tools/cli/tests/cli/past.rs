@@ -84,7 +84,9 @@ fn a_stream_that_came_later_is_told() {
 #[test]
 fn what_is_no_past_is_usage() {
     let session = session();
-    for verb in [&["events"][..], &["read", "order-1"], &["streams"], &["stats"]] {
+    for verb in
+        [&["events"][..], &["read", "order-1"], &["streams"], &["stats"], &["history", "order-1"]]
+    {
         let usage = |as_of: &str, texts: &[&str]| {
             said(&session.run(&[verb, &["--as-of", as_of]].concat()).code(2), texts);
         };

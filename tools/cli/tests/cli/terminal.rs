@@ -41,12 +41,20 @@ fn control_characters_of_a_crafted_log_are_not_shown() {
         &["read", NAMES[0], "--format", "table"],
         &["read", NAMES[3]],
         &["events", "--tag", NAMES[1]],
+        &["state", NAMES[0], "--fold", "count"],
+        &["state", NAMES[0], "--fold", "count", "--format", "text"],
+        &["state", NAMES[1]],
+        &["history", NAMES[1], "--fold", "count"],
+        &["history", NAMES[2], "--fold", "count", "--format", "table"],
+        &["diff", NAMES[2], "--from", "0", "--fold", "count", "--format", "text"],
     ] {
         let run = session.run(verb);
         let said = String::from_utf8(run.get_output().stderr.clone()).unwrap();
         // What goes to a pipe as JSON is for programs, and escapes what JSON must.
         let is_json = verb.iter().any(|word| word.contains("json"))
-            || !verb.contains(&"table") && !["stats", "verify"].contains(&verb[0]);
+            || !verb.contains(&"table")
+                && !verb.contains(&"text")
+                && !["stats", "verify"].contains(&verb[0]);
         let harms = |c: char| {
             let is_control = if is_json { c < ' ' } else { c.is_control() || c == '\u{202e}' };
             is_control && c != '\n'

@@ -7,7 +7,7 @@ use crate::Covers;
 
 const MAGIC: [u8; 8] = *b"ANNALSIX";
 /// How many bytes it has.
-pub(super) const HEADER_BYTES: usize = 80;
+pub(super) const HEADER_BYTES: usize = 88;
 
 /// What an image says of itself.
 pub(super) struct Header {
@@ -15,6 +15,7 @@ pub(super) struct Header {
     pub(super) streams: u64,
     pub(super) ids: u64,
     pub(super) terms: u64,
+    pub(super) kept: u64,
 }
 
 /// Why these bytes are no header.
@@ -39,6 +40,7 @@ impl Header {
         out.extend(self.streams.to_le_bytes());
         out.extend(self.ids.to_le_bytes());
         out.extend(self.terms.to_le_bytes());
+        out.extend(self.kept.to_le_bytes());
         out.extend(crc32fast::hash(&out).to_le_bytes());
         out
     }
@@ -93,6 +95,7 @@ impl Fields<'_> {
         let streams = u64::from_le_bytes(self.take()?);
         let ids = u64::from_le_bytes(self.take()?);
         let terms = u64::from_le_bytes(self.take()?);
-        Some(Ok(Header { covers: Covers { store, epoch, place }, streams, ids, terms }))
+        let kept = u64::from_le_bytes(self.take()?);
+        Some(Ok(Header { covers: Covers { store, epoch, place }, streams, ids, terms, kept }))
     }
 }

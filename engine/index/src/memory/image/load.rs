@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use annals_env::{Access, Fs};
-use annals_types::StoreId;
+use annals_types::{Place, Position, StoreId};
 
 use super::block::{Fault, Reader};
 use super::header::{HEADER_BYTES, Header, Refused, sum_of};
@@ -22,6 +22,8 @@ const STREAM_BYTES_MIN: u64 = 5;
 const ID_BYTES_MIN: u64 = 9;
 /// A term has at least its number, a run of one event and its end.
 const TERM_BYTES_MIN: u64 = 11;
+/// A kept state has at least its key and a byte for each number of its place.
+const KEPT_BYTES_MIN: u64 = 10;
 /// Most bytes of a name.
 const NAME_BYTES_MAX: u64 = u16::MAX as u64;
 
@@ -75,7 +77,9 @@ fn read(reader: &mut Reader, header: &Header) -> Result<State, Fault> {
     let streams = header.streams.saturating_mul(STREAM_BYTES_MIN);
     let ids = header.ids.saturating_mul(ID_BYTES_MIN);
     let terms = header.terms.saturating_mul(TERM_BYTES_MIN);
-    if streams.saturating_add(ids).saturating_add(terms) > reader.left() {
+    let kept = header.kept.saturating_mul(KEPT_BYTES_MIN);
+    let least = [ids, terms, kept].into_iter().fold(streams, u64::saturating_add);
+    if least > reader.left() {
         return Err(Fault::Damaged("it is too short for what its header says"));
     }
     let covers = header.covers.place.position.get();
@@ -95,6 +99,15 @@ fn read(reader: &mut Reader, header: &Header) -> Result<State, Fault> {
     let mut first = 0;
     for _ in 0..header.terms {
         first = read_term(reader, &mut state, first)?;
+    }
+    let mut before = None;
+    for _ in 0..header.kept {
+        let kept = read_kept(reader, header.covers.place)?;
+        if before.is_some_and(|before| before >= kept) {
+            return Err(Fault::Damaged("a kept state is out of order"));
+        }
+        state.kept.keep(kept.0, kept.1, &[]);
+        before = Some(kept);
     }
     reader.finish()?;
     Ok(state)
@@ -161,6 +174,16 @@ fn read_term(reader: &mut Reader, state: &mut State, before: u64) -> Result<u64,
             taken.ok_or(Fault::Damaged("it has too many terms or events"))?;
         }
     }
+}
+
+/// Key and place of a kept state.
+fn read_kept(reader: &mut Reader, covers: Place) -> Result<(Term, Place), Fault> {
+    let key = Term::new(u64::from_le_bytes(reader.array()?));
+    let (position, k) = (reader.varint()?, reader.varint()?);
+    let k = u32::try_from(k).ok().filter(|&k| k > 0);
+    let place = k.map(|k| Place { position: Position::new(position), k });
+    let place = place.filter(|place| *place <= covers);
+    Ok((key, place.ok_or(Fault::Damaged("a kept state is out of order"))?))
 }
 
 /// How many events a run has; 0: there is no run.

@@ -61,7 +61,9 @@ impl MemoryIndex {
         })?;
         fs.rename(&unfinished, &path).map_err(ImageError::io("renaming", &unfinished))?;
         self.image_bytes.store(bytes, Ordering::Relaxed);
-        fs.sync_dir(dir).map_err(ImageError::io("syncing", dir))
+        fs.sync_dir(dir).map_err(ImageError::io("syncing", dir))?;
+        self.state.write().kept.forget_superseded(covers.place);
+        Ok(())
     }
 
     /// Gives how many bytes it wrote.
@@ -71,8 +73,18 @@ impl MemoryIndex {
             let state = self.state.read();
             (state.directory.count_at(cut), state.ids.count_at(cut), state.lists.count_at(cut))
         };
-        let header =
-            Header { covers, streams: streams.into(), ids: ids.into(), terms: terms.into() };
+        let kept: Vec<_> = {
+            let state = self.state.read();
+            let there = state.kept.at(covers.place);
+            there.filter_map(|(key, place, stands)| stands.then_some((key, place))).collect()
+        };
+        let header = Header {
+            covers,
+            streams: streams.into(),
+            ids: ids.into(),
+            terms: terms.into(),
+            kept: kept.len() as u64,
+        };
         let header = header.encode();
         file.write_at(&header, 0)?;
         let mut writer = Writer::new(Arc::clone(file), HEADER_BYTES as u64, sum_of(&header));
@@ -95,6 +107,16 @@ impl MemoryIndex {
         }
 
         self.write_chains(Walk::new(Kind::Term, cut, terms), &mut writer, &mut piece)?;
+
+        for some in kept.chunks(IDS_PER_LOCK) {
+            for (key, place) in some {
+                piece.extend(key.get().to_le_bytes());
+                varint::put(&mut piece, place.position.get());
+                varint::put(&mut piece, place.k.into());
+            }
+            writer.write(&piece)?;
+            piece.clear();
+        }
         writer.flush()?;
         Ok(writer.offset())
     }
