@@ -3,6 +3,7 @@
 //! - [`workload`]: what is written; it follows from a seed and knows no engine.
 //! - [`limit`]: the plain file.
 //! - [`append`] and [`read`]: the rows, each for Annals and for the limit, with the answers checked.
+//! - [`turns`]: how they are measured.
 //! - [`folder`]: where the files lie.
 //!
 //! `cargo bench -p annals-benches` runs the rows with criterion;
@@ -12,4 +13,5 @@ pub mod append;
 pub mod folder;
 pub mod limit;
 pub mod read;
+pub mod turns;
 pub mod workload;

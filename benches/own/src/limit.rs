@@ -56,8 +56,10 @@ fn put(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// The frame that `bytes` begin with and its length; `None` where they end within it.
-fn take_frame(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
+/// The frame that `bytes` begin with, its checksum verified, and its length; `None` where they end
+/// within it.
+#[must_use]
+pub fn take_frame(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
     let mut rest = bytes;
     let length = u32::from_le_bytes(take_array(&mut rest)?) as usize;
     let sum = u32::from_le_bytes(take_array(&mut rest)?);

@@ -7,12 +7,11 @@ use std::time::Instant;
 
 use annals::Durability;
 use annals_benches::read::{Loaded, Row};
+use annals_benches::turns::{ROUNDS, Turns};
 use annals_benches::workload::{Call, LABEL, Workload};
 use annals_benches::{append, folder};
 
 const EVENTS: usize = 200_000;
-/// Runs of each side of a row, where no run counts that the row begins with.
-const ROUNDS: usize = 7;
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -75,26 +74,8 @@ fn append_row(
     measure(name, floor, limit, annals);
 }
 
-/// Takes turns, so that what else the machine does falls on both, and prints the row.
 fn measure(name: &str, floor: &str, limit: impl Fn() -> f64, annals: impl Fn() -> f64) {
-    let (_, _) = (limit(), annals());
-    let rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| (limit(), annals())).collect();
-    let limit = sorted(rounds.iter().map(|round| round.0));
-    let annals = sorted(rounds.iter().map(|round| round.1));
-    let ratio = sorted(rounds.iter().map(|round| round.1 / round.0));
-    let middle = ROUNDS / 2;
-    println!(
-        "| {name} | {:.0} | {:.0} | {:.2} ({:.2} – {:.2}) | {floor} |",
-        limit[middle],
-        annals[middle],
-        ratio[middle],
-        ratio[0],
-        ratio[ROUNDS - 1]
-    );
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
+    let turns = Turns::take(&[&|_| limit(), &|_| annals()]);
+    let [limit, annals] = [turns.of(0), turns.of(1)].map(|rates| rates.median);
+    println!("| {name} | {limit:.0} | {annals:.0} | {} | {floor} |", turns.ratio(1, 0));
 }
