@@ -248,6 +248,8 @@ impl<'a> Story<'a> {
             ),
             (format!("{annals} stats --as-of 1000"), "the store as it was"),
             (format!("{annals} read {}", stream("payment", 42)), "how an order was paid"),
+            (format!("{annals} state {name} --at 2"), "what an order had come to"),
+            (format!("{annals} history {name}"), "and what each event changed"),
             (format!("{annals} append {name} --type NoteAdded --expect 1"), "be refused yourself"),
             (
                 format!("{annals} events --format jsonl | {program} -s copy import -"),
