@@ -1,6 +1,6 @@
 //! The derived indexes of a store: which streams there are, where their events stand, which events
-//! carry a term, which ids are taken, which states of folds are kept. Everything here can be deleted and is made again from the log
-//! to the same answers.
+//! carry a term, which ids are taken, which states of folds are kept. Everything here can be
+//! deleted and is made again from the log to the same answers.
 //!
 //! # Writing
 //!
