@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use annals_env::{Access, EntryKind, Fs};
+use annals_env::{Access, EntryKind, Fs, RealFs};
 
 /// Paths below a folder and the bytes of the files there.
 pub type Files = BTreeMap<PathBuf, Vec<u8>>;
@@ -65,4 +65,19 @@ pub fn replace(fs: &dyn Fs, folder: &Path, files: &Files) {
         let file = fs.create(&path).expect("it was removed");
         file.write_at(bytes, 0).and_then(|()| file.sync()).expect("there is room");
     }
+}
+
+/// Flips a bit of the first place in the log of the store in `root` where this text stands.
+///
+/// # Panics
+/// Where it stands nowhere, or the files cannot be read and written.
+pub fn damage_text(root: &Path, text: &[u8]) {
+    let mut files = read(&RealFs, &root.join("log"));
+    let found = files.iter_mut().find_map(|(path, bytes)| {
+        let at = bytes.windows(text.len()).position(|there| there == text)?;
+        bytes[at] ^= 1;
+        Some((path, bytes))
+    });
+    let (path, bytes) = found.expect("the text stands in the log");
+    std::fs::write(root.join("log").join(path), bytes).expect("the file can be written");
 }

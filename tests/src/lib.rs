@@ -50,6 +50,7 @@ pub mod mending;
 pub mod model;
 pub mod pair;
 pub mod process;
+pub mod rigged;
 pub mod seen;
 pub mod segment_file;
 pub mod setting;

@@ -67,7 +67,7 @@ mod keeping;
 mod life;
 mod operations;
 mod oracles;
-mod process;
+pub mod process;
 mod projecting;
 mod reading;
 pub mod runs;

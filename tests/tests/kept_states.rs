@@ -1,14 +1,15 @@
 //! States that folds came to, kept in the log: found again after reopening, from every index, beside
 //! a writer and in views; and what is said of those that cannot be kept or read.
 
-use std::path::Path;
-
 use annals::{
-    Checkpoint, ContentKind, Epoch, ErrorKind, ExpectedVersion, IndexKind, KeptState, NewEvent,
-    NewState, Options, Place, Position, ReadOnlyStore, StateKey, StateRole, Store, Version, limits,
-    rebuild_index,
+    Checkpoint, ContentKind, Durability, Epoch, ErrorKind, ExpectedVersion, IndexKind, KeptState,
+    NewEvent, NewState, Options, Place, Position, ReadOnlyStore, StateKey, StateRole, Store,
+    Version, limits, rebuild_index,
 };
-use annals_tests::kinds;
+use annals_env::Faults;
+use annals_tests::simulation::process::Process;
+use annals_tests::world::{World, new_disk};
+use annals_tests::{files, kinds};
 
 fn options(index: IndexKind) -> Options {
     Store::options().segment_bytes(Options::SEGMENT_BYTES_MIN).index(index)
@@ -260,7 +261,7 @@ fn a_damaged_one_is_passed_over() {
     }
     append(&store, "order-1");
     store.close().unwrap();
-    flip(folder.path(), b"state at 2");
+    files::damage_text(folder.path(), b"state at 2");
     let reader = ReadOnlyStore::open(folder.path()).unwrap();
     let kept = reader.head().kept_state(&key("order-1"), None).unwrap().unwrap();
     assert_eq!(kept.state.version.get(), 1);
@@ -268,39 +269,45 @@ fn a_damaged_one_is_passed_over() {
     assert_eq!(reader.read_all().filter(Result::is_ok).count(), 3);
 }
 
-fn flip(root: &Path, text: &[u8]) {
-    for entry in std::fs::read_dir(root.join("log")).unwrap() {
-        let path = entry.unwrap().path();
-        let mut bytes = std::fs::read(&path).unwrap();
-        if let Some(at) = bytes.windows(text.len()).position(|there| there == text) {
-            bytes[at] ^= 1;
-            std::fs::write(&path, bytes).unwrap();
-        }
-    }
-}
-
 #[test]
-fn many_are_found_without_going_through_all() {
-    // Were each look-up to pass all those behind the same event, this would take minutes.
-    const MANY: usize = 20_000;
-    let store = Store::options()
-        .durability(annals::Durability::Buffered)
-        .index(IndexKind::Memory)
-        .env(annals_env::Env::in_memory())
-        .open("/store")
-        .unwrap();
+fn one_of_very_many_is_found_in_a_few_reads() {
+    let process = Process::new(new_disk(Faults::default()));
+    let store = World::new(process.clone(), 1).open(Durability::Buffered).unwrap();
     let state = append(&store, "order-1");
-    let one = |n: usize| NewState {
+    let one = |n: u64| NewState {
         key: projection(&format!("p{n}")),
         version: Version::NONE,
+        // Larger than what a reader fetches at once, so that each that is passed is a read.
+        data: vec![0x5a; 20_000].into(),
         ..state.clone()
     };
+    const MANY: u64 = 500;
     for n in 0..MANY {
         store.keep_state(&one(n), &[]).unwrap();
     }
-    for n in (0..MANY).rev() {
-        assert!(newest(&store, &one(n).key).is_some());
-    }
+    let most_reads = |rounds: u64| {
+        let look_up = |n: u64| {
+            let before = process.reads();
+            assert!(newest(&store, &one(n * 7 % MANY).key).is_some());
+            process.reads() - before
+        };
+        (0..rounds).map(look_up).max().unwrap()
+    };
+    // Until all were passed once, who looks for one may have to pass all.
+    most_reads(MANY);
+    let most = most_reads(MANY);
+    assert!(most < 100, "{most} reads to find one of {MANY}");
+}
+
+#[test]
+fn what_another_key_supersedes_stands() {
+    let store = Store::in_memory().unwrap();
+    let one = append(&store, "order-1");
+    let other = append(&store, "order-2");
+    let place = store.keep_state(&one, &[]).unwrap();
+    store.keep_state(&other, &[place]).unwrap();
+    assert_eq!(newest(&store, &one.key).map(|kept| kept.place), Some(place));
+    assert!(store.verify_deep(&mut |_, _| {}).unwrap().is_clean());
 }
 
 #[test]

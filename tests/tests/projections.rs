@@ -1,17 +1,18 @@
 //! Projections: state and checkpoint agree after everything that can happen to them, each event
 //! counts once, and whatever way the events are cut, the state is the same.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use annals::{
-    Applied, AsOf, Checkpoint, Commit, Durability, Epoch, Error, ErrorKind, Event, EventReader,
-    EventStore, Events, ExpectedVersion, Fold, Invalid, KeptState, NewEvent, NewState, Place,
-    Position, Projection, Projector, Query, QueryItem, Read, Receipt, ReplayCause, Result, Started,
-    StateKey, StateRole, Store, StoreId, StreamInfo, Timestamp, Version, catch_up_together, limits,
+    Applied, Checkpoint, Commit, Durability, Epoch, Error, ErrorKind, Event, EventReader,
+    EventStore, ExpectedVersion, Fold, Invalid, KeptState, NewEvent, NewState, Position,
+    Projection, Projector, Query, QueryItem, Read, ReplayCause, Result, Started, StateKey,
+    StateRole, Store, StoreId, Timestamp, catch_up_together, limits,
 };
 use annals_env::MemoryFs;
 use annals_tests::model::ReferenceStore;
+use annals_tests::rigged::{Rig, Rigged};
 use annals_tests::setting::each_setting;
 use annals_tests::world::World;
 use proptest::prelude::*;
@@ -70,148 +71,65 @@ fn kept<S>(store: &dyn EventReader, fold: &Fold<S>) -> Option<KeptState> {
     store.kept_state(&key, None).unwrap()
 }
 
-/// A store that dies after some events were read, or whose kept states are not what they were.
-#[derive(Clone)]
-struct Rigged {
-    store: Store,
-    life: Arc<Life>,
-}
-
-struct Life {
+/// Dies after some events were read.
+struct Dying {
     events_left: AtomicU64,
     dead: AtomicBool,
-    saves: AtomicU64,
-    lie: Option<fn(&mut NewState)>,
 }
 
-struct RiggedReader(Box<dyn EventReader>, Arc<Life>);
-
-impl Rigged {
-    fn dying(store: &Store, events: u64) -> Self {
-        Self::new(store, events, None)
-    }
-
-    fn lying(store: &Store, lie: fn(&mut NewState)) -> Self {
-        Self::new(store, u64::MAX, Some(lie))
-    }
-
-    fn new(store: &Store, events: u64, lie: Option<fn(&mut NewState)>) -> Self {
+impl Dying {
+    fn after(store: &Store, events: u64) -> Rigged<Store, Self> {
         let (events_left, dead) = (AtomicU64::new(events), AtomicBool::new(false));
-        let life = Life { events_left, dead, saves: AtomicU64::new(0), lie };
-        Self { store: store.clone(), life: Arc::new(life) }
+        Rigged::new(store.clone(), Self { events_left, dead })
     }
 
-    fn reader(&self, reader: Box<dyn EventReader>) -> RiggedReader {
-        RiggedReader(reader, Arc::clone(&self.life))
-    }
-}
-
-impl Life {
-    fn dies(&self) -> Error {
+    fn dies<T>(&self) -> Result<T> {
         self.dead.store(true, Ordering::Relaxed);
-        Error::from_other(ErrorKind::Io, "the machine stopped")
+        Err(Error::from_other(ErrorKind::Io, "the machine stopped"))
     }
 }
 
-impl EventReader for RiggedReader {
-    fn position(&self) -> Position {
-        self.0.position()
-    }
-
-    fn read(&self, read: Read) -> Events {
-        let life = Arc::clone(&self.1);
-        Events::from_other(self.0.read(read).map(move |event| {
-            let left = life.events_left.load(Ordering::Relaxed);
-            if left == 0 {
-                return Err(life.dies());
-            }
-            life.events_left.store(left - 1, Ordering::Relaxed);
-            event
-        }))
-    }
-
-    fn version(&self, stream: &str) -> Result<Version> {
-        self.0.version(stream)
-    }
-
-    fn last_event(&self, stream: &str) -> Result<Option<Event>> {
-        self.0.last_event(stream)
-    }
-
-    fn kept_state(&self, key: &StateKey, before: Option<Place>) -> Result<Option<KeptState>> {
-        let mut kept = self.0.kept_state(key, before)?;
-        if let (Some(kept), Some(lie)) = (&mut kept, self.1.lie) {
-            lie(&mut kept.state);
+impl Rig for Dying {
+    fn event(&self, event: Result<Event>) -> Result<Event> {
+        let left = self.events_left.load(Ordering::Relaxed);
+        if left == 0 {
+            return self.dies();
         }
-        Ok(kept)
+        self.events_left.store(left - 1, Ordering::Relaxed);
+        event
     }
 
-    fn streams(&self, prefix: &str) -> Box<dyn Iterator<Item = Result<StreamInfo>> + Send> {
-        self.0.streams(prefix)
-    }
-
-    fn checkpoint_at(&self, position: Position) -> Checkpoint {
-        self.0.checkpoint_at(position)
-    }
-
-    fn as_of(&self, point: AsOf) -> Result<Box<dyn EventReader>> {
-        self.0.as_of(point)
+    fn keep(&self) -> Result<()> {
+        if self.dead.load(Ordering::Relaxed) { self.dies() } else { Ok(()) }
     }
 }
 
-impl EventReader for Rigged {
-    fn position(&self) -> Position {
-        self.store.position()
+/// Counts what is read and kept.
+#[derive(Default)]
+struct Counting {
+    events: AtomicU64,
+    saves: AtomicU64,
+}
+
+impl Rig for Counting {
+    fn event(&self, event: Result<Event>) -> Result<Event> {
+        self.events.fetch_add(1, Ordering::Relaxed);
+        event
     }
 
-    fn read(&self, read: Read) -> Events {
-        EventStore::head(self).read(read)
-    }
-
-    fn version(&self, stream: &str) -> Result<Version> {
-        self.store.version(stream)
-    }
-
-    fn last_event(&self, stream: &str) -> Result<Option<Event>> {
-        self.store.last_event(stream)
-    }
-
-    fn kept_state(&self, key: &StateKey, before: Option<Place>) -> Result<Option<KeptState>> {
-        EventStore::head(self).kept_state(key, before)
-    }
-
-    fn streams(&self, prefix: &str) -> Box<dyn Iterator<Item = Result<StreamInfo>> + Send> {
-        EventReader::streams(&self.store, prefix)
-    }
-
-    fn checkpoint_at(&self, position: Position) -> Checkpoint {
-        self.store.checkpoint_at(position)
-    }
-
-    fn as_of(&self, point: AsOf) -> Result<Box<dyn EventReader>> {
-        EventReader::as_of(&self.store, point)
+    fn keep(&self) -> Result<()> {
+        self.saves.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 }
 
-impl EventStore for Rigged {
-    fn commit(&self, commit: &Commit<'_>) -> Result<Receipt> {
-        self.store.commit(commit)
-    }
+/// Its kept states are not what was kept.
+struct Lying(fn(&mut NewState));
 
-    fn keep_state(&self, state: &NewState, superseded: &[Place]) -> Result<Place> {
-        if self.life.dead.load(Ordering::Relaxed) {
-            return Err(self.life.dies());
-        }
-        self.life.saves.fetch_add(1, Ordering::Relaxed);
-        self.store.keep_state(state, superseded)
-    }
-
-    fn head(&self) -> Box<dyn EventReader> {
-        Box::new(self.reader(EventStore::head(&self.store)))
-    }
-
-    fn durable(&self) -> Box<dyn EventReader> {
-        Box::new(self.reader(self.store.durable()))
+impl Rig for Lying {
+    fn found(&self, mut kept: Option<KeptState>) -> Option<KeptState> {
+        kept.iter_mut().for_each(|kept| self.0(&mut kept.state));
+        kept
     }
 }
 
@@ -287,7 +205,7 @@ fn state_and_checkpoint_agree_wherever_it_dies() {
         for dies_after in 0..=EVENTS {
             let store = store_of(EVENTS);
             let all = fold.over(&store).unwrap();
-            let dying = Rigged::dying(&store, dies_after);
+            let dying = Dying::after(&store, dies_after);
             let mut one = Projector::with(dying, fold.clone()).unwrap().save_every(3);
             let reading = all.0.len() as u64;
             assert_eq!(one.catch_up().is_ok(), dies_after >= reading, "{dies_after}");
@@ -351,10 +269,10 @@ fn saving_writes_no_more_than_was_read() {
             text.push_str(&"x".repeat(state_bytes));
             Ok(())
         });
-        let counting = Rigged::new(&store, u64::MAX, None);
+        let counting = Rigged::new(store.clone(), Counting::default());
         let mut one = Projector::with(counting.clone(), fold).unwrap().save_every(10);
         one.catch_up().unwrap();
-        let saves = usize::try_from(counting.life.saves.load(Ordering::Relaxed)).unwrap();
+        let saves = usize::try_from(counting.rig().saves.load(Ordering::Relaxed)).unwrap();
         // The first one and the last one come in any case.
         assert!(
             saves > 0 && saves.saturating_sub(2) * state_bytes <= read,
@@ -392,7 +310,10 @@ fn another_schema_or_what_does_not_decode_begins_again() {
 fn a_lost_history_begins_again() {
     let store = store_of(12);
     Projector::<Trail>::open(store.clone()).unwrap().catch_up().unwrap();
-    let lying = Rigged::lying(&store, |state| state.checkpoint.epoch = Epoch { number: 1, id: 7 });
+    let lying = Rigged::new(
+        store.clone(),
+        Lying(|state| state.checkpoint.epoch = Epoch { number: 1, id: 7 }),
+    );
     let mut one = Projector::<Trail, _>::open(lying).unwrap();
     let lost = Checkpoint { epoch: Epoch { number: 1, id: 7 }, position: Position::new(12) };
     assert_eq!(one.started(), &Started::HistoryLost(lost));
@@ -553,7 +474,7 @@ fn state_and_checkpoint_agree_where_going_back_fails_too() {
         for events in 0..2 * at {
             let store = store_of(30);
             // Reading ends after so many events, in the pass or when its state is made again.
-            let rigged = Rigged::dying(&store, events);
+            let rigged = Dying::after(&store, events);
             let fold = failing("failing", at, |_| Err("no such order".into()));
             let mut one = Projector::with(rigged, fold).unwrap().save_by_hand();
             assert!(one.catch_up().is_err());
@@ -561,6 +482,99 @@ fn state_and_checkpoint_agree_where_going_back_fails_too() {
             assert_eq!(one.state(), &up_to(position), "{events} events, refused at {at}");
         }
     }
+}
+
+#[test]
+fn going_back_begins_at_what_was_kept_in_the_same_pass() {
+    let store = store_of(30);
+    let writer = store.clone();
+    // Others append meanwhile: what is kept then stands behind all that the pass reads.
+    let fold = Fold::new("busy", move |trail: &mut Trail, event: &Event| {
+        if event.position().get() == 1 {
+            write(&writer, 30, 1);
+        }
+        if event.position().get() == 20 { Err("no".into()) } else { trail.apply(event) }
+    });
+    let counting = Rigged::new(store, Counting::default());
+    let mut one = Projector::with(counting.clone(), fold).unwrap().save_every(1);
+    assert!(one.catch_up().is_err());
+    assert_eq!(one.state(), &up_to(19));
+    let read = counting.rig().events.load(Ordering::Relaxed);
+    // All up to the one that fails, and on from the last that was kept.
+    assert!(read <= 22, "{read} events were read");
+}
+
+#[test]
+fn nothing_new_is_nothing_to_save() {
+    let counting = Rigged::new(store_of(5), Counting::default());
+    let mut one = Projector::<Trail, _>::open(counting.clone()).unwrap().save_every(0);
+    one.catch_up().unwrap();
+    let saves = || counting.rig().saves.load(Ordering::Relaxed);
+    let before = saves();
+    (0..5).for_each(|_| one.catch_up().unwrap());
+    assert_eq!(saves(), before);
+}
+
+#[test]
+fn more_useless_states_than_one_may_supersede() {
+    let store = store_of(3);
+    let checkpoint = store.head().checkpoint();
+    let useless = NewState {
+        key: StateKey {
+            role: StateRole::Projection,
+            name: Trail::NAME.to_owned(),
+            fold: String::new(),
+        },
+        schema: 77,
+        version: Default::default(),
+        checkpoint,
+        content: annals::ContentKind::Json,
+        data: "[]".into(),
+    };
+    for _ in 0..limits::SUPERSEDED_MAX + 10 {
+        store.keep_state(&useless, &[]).unwrap();
+    }
+    for started in [Started::OtherSchema(77), Started::Resumed(checkpoint)] {
+        let mut one = Projector::<Trail>::open(store.clone()).unwrap();
+        assert_eq!(one.started(), &started);
+        one.catch_up().unwrap();
+        one.save().unwrap();
+        assert_eq!(one.state(), &up_to(3));
+    }
+}
+
+/// Cannot be written the first time that it has two elements.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+struct Fragile(Vec<u64>);
+
+impl Serialize for Fragile {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        static FALLEN: AtomicBool = AtomicBool::new(false);
+        if self.0.len() == 2 && !FALLEN.swap(true, Ordering::Relaxed) {
+            panic!("writing the state fell over");
+        }
+        self.0.serialize(serializer)
+    }
+}
+
+#[test]
+fn what_is_saved_after_a_panic_is_the_state_at_its_checkpoint() {
+    let store = store_of(3);
+    let fold = || {
+        Fold::new("fragile", |state: &mut Fragile, event: &Event| {
+            state.0.push(event.position().get());
+            Ok(())
+        })
+    };
+    let mut one = Projector::with(store.clone(), fold()).unwrap().save_every(1);
+    let fallen = catch_unwind(AssertUnwindSafe(|| one.catch_up()));
+    assert!(fallen.is_err());
+    // Whoever goes on with it all the same.
+    one.save().unwrap();
+    drop(one);
+    let mut one = Projector::with(store.clone(), fold()).unwrap().save_by_hand();
+    one.catch_up().unwrap();
+    assert_eq!(one.state(), &Fragile(vec![1, 2, 3]));
 }
 
 #[test]
@@ -580,16 +594,16 @@ fn one_that_fails_does_not_hold_the_others() {
 #[test]
 fn several_read_the_log_once() {
     let store = store_of(30);
-    let counting = Rigged::new(&store, 1000, None);
+    let counting = Rigged::new(store.clone(), Counting::default());
     let open = |name| Projector::with(counting.clone(), trail(name)).unwrap();
     let (mut one, mut two, mut three) = (open("1"), open("2"), open("3"));
     one.catch_up().unwrap();
     write(&store, 30, 30);
     two.catch_up().unwrap();
     write(&store, 60, 30);
-    let before = counting.life.events_left.load(Ordering::Relaxed);
+    let before = counting.rig().events.load(Ordering::Relaxed);
     catch_up_together(&mut [&mut one, &mut two, &mut three]).unwrap();
-    let read = before - counting.life.events_left.load(Ordering::Relaxed);
+    let read = counting.rig().events.load(Ordering::Relaxed) - before;
     // The first event behind the place where another one joins is looked at twice.
     assert_eq!(read, 90 + 2);
     assert!([&one, &two, &three].iter().all(|one| one.state() == &up_to(90)));
@@ -635,7 +649,7 @@ fn two_of_one_name_do_not_harm_each_other() {
 #[test]
 fn what_reading_fails_at_is_not_left_out() {
     let store = store_of(30);
-    let mut one = Projector::<Trail, _>::open(Rigged::dying(&store, 12)).unwrap().save_by_hand();
+    let mut one = Projector::<Trail, _>::open(Dying::after(&store, 12)).unwrap().save_by_hand();
     assert_eq!(one.catch_up().unwrap_err().kind(), &ErrorKind::Io);
     assert_eq!((one.state(), one.checkpoint().position), (&up_to(12), Position::new(12)));
 }

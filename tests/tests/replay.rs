@@ -1,7 +1,10 @@
 //! Aggregates: typed events in each codec, loading now and in the past, and everything that can be
 //! wrong with an event.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use annals::{
     Aggregate, Aggregates, Applied, Codec, ContentKind, Error, ErrorKind, Event, EventReader,
@@ -9,6 +12,7 @@ use annals::{
     ReplayFault, Selection, Store, Timestamp, UnknownTypes, Upcasters, Version,
 };
 use annals_env::{Clock, Env, ManualClock};
+use annals_tests::files;
 use annals_tests::ledger::{Ledger, LedgerEvent, PANICS, REFUSED, plain_fold};
 use annals_tests::setting::each_kind;
 use annals_tests::world::BEGINNING;
@@ -408,18 +412,6 @@ fn the_past_is_loaded_by_version_position_and_moment() {
     assert!(invalid(then.load_at("a-1", Version::new(3))).contains("last is 2"));
 }
 
-/// Damages the data of one event.
-fn flip(root: &std::path::Path, text: &[u8]) {
-    for entry in std::fs::read_dir(root.join("log")).unwrap() {
-        let path = entry.unwrap().path();
-        let mut bytes = std::fs::read(&path).unwrap();
-        if let Some(at) = bytes.windows(text.len()).position(|there| there == text) {
-            bytes[at] ^= 1;
-            std::fs::write(&path, bytes).unwrap();
-        }
-    }
-}
-
 #[test]
 fn what_lies_before_damage_can_be_loaded() {
     let folder = tempfile::tempdir().unwrap();
@@ -429,7 +421,7 @@ fn what_lies_before_damage_can_be_loaded() {
     append(&store, "a-1", &[LedgerEvent::Noted("the damaged one".to_owned()), added(4)]);
     drop(ledgers);
     store.close().unwrap();
-    flip(folder.path(), b"the damaged one");
+    files::damage_text(folder.path(), b"the damaged one");
     let store = annals::ReadOnlyStore::open(folder.path()).unwrap();
     let ledgers = Aggregates::<Ledger, _>::new(store.head());
     assert_eq!(ledgers.load_at("a-1", Version::new(2)).unwrap().state.sum, 3);
@@ -618,4 +610,29 @@ fn a_process_beside_the_writer_loads_too() {
         assert_eq!(ledgers.load_as_of("a-1", Position::new(7)).unwrap().state, expected);
         assert!(ledgers.check_snapshots("a-1").unwrap().bad.is_empty());
     });
+}
+
+#[test]
+fn a_panic_in_a_fold_over_all_stops_the_other_threads() {
+    const STREAMS: u64 = 3_000;
+    let store = store();
+    for number in 0..STREAMS {
+        append(&store, &format!("a-{number}"), &[added(1)]);
+    }
+    let (first, others) = (AtomicBool::new(true), AtomicU64::new(0));
+    let fold = |_: &mut (), _| {
+        if first.swap(false, Ordering::Relaxed) {
+            panic!("the caller's fold fell over");
+        }
+        others.fetch_add(1, Ordering::Relaxed);
+        // The panic is told of meanwhile.
+        std::thread::sleep(Duration::from_millis(1));
+        Ok(())
+    };
+    let all = Selection::category("a");
+    let ledgers = ledgers(&store);
+    let folded = catch_unwind(AssertUnwindSafe(|| ledgers.fold_all(&all, || (), fold)));
+    assert!(folded.is_err());
+    let others = others.into_inner();
+    assert!(others < STREAMS / 2, "{others} of {STREAMS} streams were loaded all the same");
 }

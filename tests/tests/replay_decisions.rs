@@ -256,3 +256,19 @@ fn another_store_behind_the_traits_will_do() {
     assert_eq!(Aggregates::<Ledger, _>::new(&boxed).load("b-1").unwrap().version.get(), 1);
     assert_eq!(boxed.checkpoint().position.get(), 11);
 }
+
+#[test]
+fn who_decides_is_told_what_the_state_lacks() {
+    let store = Store::in_memory().unwrap();
+    let payloads = annals::Payloads::default();
+    for event in [LedgerEvent::Added { amount: 1 }, LedgerEvent::Noted(REFUSED.to_owned())] {
+        let event = payloads.encode(&event).unwrap().tag("t");
+        store.append("a-1", annals::ExpectedVersion::Any, &[event]).unwrap();
+    }
+    let ledgers = Aggregates::<Ledger>::new(store).faults(annals::Faults::Collect(5));
+    let decided = ledgers.decide(QueryItem::new().tag("t"), |ledger| {
+        assert_eq!((ledger.state.sum, ledger.faults.len()), (1, 1));
+        Ok::<_, String>(Decision::new())
+    });
+    assert_eq!(decided.unwrap().loaded.faults.len(), 1);
+}

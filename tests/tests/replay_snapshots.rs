@@ -3,10 +3,12 @@
 
 use annals::{
     Aggregate, Aggregates, Applied, Bytes, Codec, ContentKind, Error, ErrorKind, Event,
-    EventReader, EventStore, ExpectedVersion, Faults, Keep, KeptState, NewState, Payloads, Place,
+    EventReader, EventStore, ExpectedVersion, Faults, Keep, KeptState, NewState, Payloads,
     Position, Snapshots, StateKey, StateRole, Store, Version, limits,
 };
+use annals_tests::files;
 use annals_tests::ledger::{Ledger, LedgerEvent, REFUSED, plain_fold};
+use annals_tests::rigged::{Rig, Rigged};
 use serde::{Deserialize, Serialize};
 
 const CODECS: [Codec; 3] = [Codec::Json, Codec::Postcard, Codec::Bincode];
@@ -230,43 +232,15 @@ fn no_snapshot_makes_an_answer_wrong() {
     }
 }
 
-/// A reader whose kept states are not what was kept.
-struct Lying<R>(R, Spoil);
 type Spoil = fn(&mut NewState);
 
-impl<R: EventReader> EventReader for Lying<R> {
-    fn position(&self) -> annals::Position {
-        self.0.position()
-    }
-    fn checkpoint_at(&self, position: annals::Position) -> annals::Checkpoint {
-        self.0.checkpoint_at(position)
-    }
-    fn as_of(&self, point: annals::AsOf) -> Result<Box<dyn EventReader>, Error> {
-        Ok(Box::new(Lying(self.0.as_of(point)?, self.1)))
-    }
-    fn read(&self, read: annals::Read) -> annals::Events {
-        self.0.read(read)
-    }
-    fn version(&self, stream: &str) -> Result<Version, Error> {
-        self.0.version(stream)
-    }
-    fn last_event(&self, stream: &str) -> Result<Option<Event>, Error> {
-        self.0.last_event(stream)
-    }
-    fn kept_state(
-        &self,
-        key: &StateKey,
-        before: Option<Place>,
-    ) -> Result<Option<KeptState>, Error> {
-        let mut kept = self.0.kept_state(key, before)?;
-        kept.iter_mut().for_each(|kept| self.1(&mut kept.state));
-        Ok(kept)
-    }
-    fn streams(
-        &self,
-        prefix: &str,
-    ) -> Box<dyn Iterator<Item = Result<annals::StreamInfo, Error>> + Send> {
-        self.0.streams(prefix)
+/// Its kept states are not what was kept.
+struct Lying(Spoil);
+
+impl Rig for Lying {
+    fn found(&self, mut kept: Option<KeptState>) -> Option<KeptState> {
+        kept.iter_mut().for_each(|kept| self.0(&mut kept.state));
+        kept
     }
 }
 
@@ -289,7 +263,7 @@ fn one_of_another_version_is_neither_kept_nor_believed() {
         lie(&mut bad);
         let refused = store.keep_state(&bad, &[]).unwrap_err();
         assert!(matches!(refused.kind(), ErrorKind::Invalid(_)), "{refused}");
-        let lied_to = Aggregates::<Ledger, _>::new(Lying(store.head(), lie));
+        let lied_to = Aggregates::<Ledger, _>::new(Rigged::new(store.head(), Lying(lie)));
         let loaded = lied_to.load("a-1").unwrap();
         assert_eq!((loaded.state.sum, loaded.replayed.snapshot), (31, None));
     }
@@ -376,51 +350,12 @@ fn what_cannot_be_kept_is_told_by_hand_and_does_no_harm_by_itself() {
     assert_eq!((done.loaded.state.sum, done.loaded.faults.len()), (3, 1));
 }
 
-/// A store that takes events and keeps no state.
-struct Forgetful(Store);
+/// Takes events and keeps no state.
+struct Forgetful;
 
-impl EventReader for Forgetful {
-    fn position(&self) -> Position {
-        self.0.position()
-    }
-    fn checkpoint_at(&self, position: annals::Position) -> annals::Checkpoint {
-        self.0.checkpoint_at(position)
-    }
-    fn as_of(&self, point: annals::AsOf) -> Result<Box<dyn EventReader>, Error> {
-        EventReader::as_of(&self.0, point)
-    }
-    fn read(&self, read: annals::Read) -> annals::Events {
-        self.0.read(read)
-    }
-    fn version(&self, stream: &str) -> Result<Version, Error> {
-        self.0.version(stream)
-    }
-    fn last_event(&self, stream: &str) -> Result<Option<Event>, Error> {
-        self.0.last_event(stream)
-    }
-    fn kept_state(&self, _: &StateKey, _: Option<Place>) -> Result<Option<KeptState>, Error> {
-        Ok(None)
-    }
-    fn streams(
-        &self,
-        prefix: &str,
-    ) -> Box<dyn Iterator<Item = Result<annals::StreamInfo, Error>> + Send> {
-        EventReader::streams(&self.0, prefix)
-    }
-}
-
-impl EventStore for Forgetful {
-    fn commit(&self, commit: &annals::Commit<'_>) -> Result<annals::Receipt, Error> {
-        self.0.commit(commit)
-    }
-    fn keep_state(&self, _: &NewState, _: &[Place]) -> Result<Place, Error> {
+impl Rig for Forgetful {
+    fn keep(&self) -> annals::Result<()> {
         Err(Error::from_other(ErrorKind::DiskFull, "the disk is full"))
-    }
-    fn head(&self) -> Box<dyn EventReader> {
-        EventStore::head(&self.0)
-    }
-    fn durable(&self) -> Box<dyn EventReader> {
-        self.0.durable()
     }
 }
 
@@ -428,11 +363,68 @@ impl EventStore for Forgetful {
 fn a_snapshot_that_cannot_be_written_changes_nothing_of_the_decision() {
     let store = Store::in_memory().unwrap();
     let rule = Snapshots::default().every(1).times_its_size(0);
-    let ledgers = Aggregates::<Ledger, _>::new(Forgetful(store.clone())).snapshots(rule);
+    let ledgers =
+        Aggregates::<Ledger, _>::new(Rigged::new(store.clone(), Forgetful)).snapshots(rule);
     let done = ledgers.execute("a-1", |_| Ok::<_, Error>(vec![added(1)])).unwrap();
     let failed = done.snapshot.unwrap().unwrap_err();
     assert_eq!(*failed.kind(), ErrorKind::DiskFull);
     assert_eq!((done.loaded.state.sum, done.receipt.unwrap().version.get()), (1, 1));
     assert_eq!(store.version("a-1").unwrap().get(), 1);
     assert_eq!(*ledgers.snapshot("a-1").unwrap_err().kind(), ErrorKind::DiskFull);
+}
+
+#[test]
+fn one_of_a_stream_that_lost_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Store::options().index(annals::IndexKind::Memory);
+    let store = options.open(folder.path()).unwrap();
+    append(&store, "a-1", &[added(1)]);
+    append(&store, "a-1", &[added(2)]);
+    append(&store, "a-1", &[LedgerEvent::Noted("the lost one".to_owned())]);
+    append(&store, "b-1", &[added(1)]);
+    store.close().unwrap();
+    files::damage_text(folder.path(), b"the lost one");
+    annals::repair(folder.path(), &mut |_, _| {}).unwrap();
+    let store = options.open(folder.path()).unwrap();
+    let ledgers = Aggregates::<Ledger>::new(store.clone());
+    let loaded = ledgers.load("a-1").unwrap();
+    assert_eq!((loaded.version.get(), loaded.position.get(), loaded.state.sum), (3, 2, 3));
+    // It is of the last event that there is.
+    assert_eq!(ledgers.snapshot("a-1").unwrap().get(), 2);
+    assert_eq!(ledgers.check_snapshots("a-1").unwrap().good, 1);
+    assert_eq!(store.verify_deep(&mut |_, _| {}).unwrap().damage, []);
+    append(&store, "a-1", &[added(4)]);
+    let loaded = ledgers.load("a-1").unwrap();
+    assert_eq!((loaded.version.get(), loaded.state.sum), (4, 7));
+    assert_eq!(loaded.replayed.snapshot, Some(Version::new(2)));
+}
+
+#[test]
+fn a_false_one_is_found_where_faults_are_collected_too() {
+    let store = Store::in_memory().unwrap();
+    append(&store, "a-1", &[added(1), LedgerEvent::Noted(REFUSED.to_owned()), added(2)]);
+    let checkpoint = store.head().checkpoint();
+    let state = NewState {
+        key: key("a-1"),
+        schema: Ledger::SCHEMA,
+        version: Version::new(3),
+        checkpoint,
+        content: ContentKind::Json,
+        data: serde_json::to_vec(&Ledger { sum: 999, ..Ledger::default() }).unwrap().into(),
+    };
+    store.keep_state(&state, &[]).unwrap();
+    let ledgers = Aggregates::<Ledger>::new(store).faults(Faults::Collect(5));
+    assert_eq!(ledgers.check_snapshots("a-1").unwrap().bad.len(), 1);
+}
+
+#[test]
+fn no_policy_keeps_more_than_it_can_look_through() {
+    let store = Store::in_memory().unwrap();
+    let rule = Snapshots::by_hand().keep(Keep::Last(1_000));
+    let ledgers = Aggregates::<Ledger>::new(store.clone()).snapshots(rule);
+    for _ in 0..2 * Keep::LAST_MAX {
+        append(&store, "a-1", &[added(1)]);
+        ledgers.snapshot("a-1").unwrap();
+    }
+    assert_eq!(kept(&store, "a-1").len(), Keep::LAST_MAX);
 }

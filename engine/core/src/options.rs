@@ -123,7 +123,7 @@ impl Options {
         self
     }
 
-    /// How sealed segments are read. Default: [`ReadMode::Map`]. [`ReadOnlyStore`](crate::ReadOnlyStore)
+    /// How the log is read. Default: [`ReadMode::Map`]. [`ReadOnlyStore`](crate::ReadOnlyStore)
     /// and the `annals` command always use [`ReadMode::Read`].
     #[must_use]
     pub fn read_mode(mut self, mode: ReadMode) -> Self {

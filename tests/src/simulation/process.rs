@@ -1,4 +1,5 @@
-//! A process on the simulated machine: it can die while the machine and other processes go on.
+//! A process on the simulated machine: it can die while the machine and other processes go on, and
+//! what it reads is counted.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +10,7 @@ use annals_env::{Access, Entry, FaultyFs, File, FileLock, Fs};
 
 /// The disk as one process sees it. Clones are the same process.
 #[derive(Clone, Debug)]
-pub(super) struct Process {
+pub struct Process {
     disk: FaultyFs,
     fate: Arc<Fate>,
 }
@@ -19,21 +20,33 @@ struct Fate {
     dead: AtomicBool,
     /// Operations that change something and that it still lives to do.
     left: AtomicU64,
+    reads: AtomicU64,
 }
 
 impl Process {
-    pub(super) fn new(disk: FaultyFs) -> Self {
-        let fate = Fate { dead: AtomicBool::new(false), left: AtomicU64::new(u64::MAX) };
+    /// One that has just begun.
+    #[must_use]
+    pub fn new(disk: FaultyFs) -> Self {
+        let (dead, left) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
+        let fate = Fate { dead, left, reads: AtomicU64::new(0) };
         Self { disk, fate: Arc::new(fate) }
     }
 
     /// It dies before the operation that comes behind so many.
-    pub(super) fn die_behind(&self, operations: u64) {
+    pub fn die_behind(&self, operations: u64) {
         self.fate.left.store(operations, Ordering::Relaxed);
     }
 
-    pub(super) fn is_dead(&self) -> bool {
+    /// Whether it has died.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
         self.fate.dead.load(Ordering::Relaxed)
+    }
+
+    /// How often it has read from files.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.fate.reads.load(Ordering::Relaxed)
     }
 }
 
@@ -122,6 +135,7 @@ impl File for ProcessFile {
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.fate.read()?;
+        self.fate.reads.fetch_add(1, Ordering::Relaxed);
         self.file.read_at(buf, offset)
     }
 

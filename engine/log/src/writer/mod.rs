@@ -50,7 +50,7 @@ pub enum SyncMode {
     Interval(Duration),
 }
 
-/// How sealed segments are read.
+/// How a store that is opened for writing reads its segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReadMode {
     /// Through shared maps, without system calls. Where the disk cannot give back a page, or another
@@ -68,7 +68,7 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// When commits are made durable.
     pub sync: SyncMode,
-    /// How sealed segments are read.
+    /// How segments are read.
     pub reads: ReadMode,
 }
 
