@@ -5,8 +5,8 @@ use std::path::Path;
 
 use annals::fold::ByType;
 use annals::{
-    Aggregates, Codec, Durability, ExpectedVersion, Fold, IndexKind, Loaded, Options, Payloads,
-    Projection, Projector, Stats, Store, Timestamp, TypedEvent, Version,
+    Aggregates, Codec, Durability, ExpectedVersion, Fold, IndexKind, Loaded, Payloads, Projection,
+    Projector, Stats, Store, Timestamp, TypedEvent, Version,
 };
 use annals_benches::folder;
 use annals_benches::workload::{SEED, Tally};
@@ -25,12 +25,6 @@ const LOADS: usize = 1_000;
 const POINTS: usize = 200;
 /// Events between two snapshots of the long account.
 const SPACING: usize = 100;
-
-/// Segments of the store, at least: nearly all events lie in sealed ones then, as they do in a
-/// store that has grown.
-const SEGMENTS_MIN: u64 = 16;
-/// What an event takes in the log, about.
-const LOG_EVENT_BYTES: u64 = 400;
 
 /// The engines, each with the history in it.
 pub struct Replay {
@@ -241,8 +235,6 @@ fn accounts(store: &Store) -> Aggregates<Account> {
 /// the long account is written by decisions, and so gets snapshots.
 fn write(path: &Path, history: &History) -> (Store, Vec<Timestamp>) {
     let options = Store::options().durability(Durability::Buffered).index(IndexKind::Memory);
-    let bytes = history.len() as u64 * LOG_EVENT_BYTES / SEGMENTS_MIN;
-    let options = options.segment_bytes(bytes.min(Options::SEGMENT_BYTES_DEFAULT));
     let store = options.open(path).unwrap();
     let accounts = accounts(&store);
     let append = |written: Written<'_>| {

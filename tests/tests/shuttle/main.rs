@@ -14,6 +14,7 @@ mod failures;
 mod following;
 mod ids;
 mod index;
+mod keeping;
 mod reading;
 mod rig;
 mod submitting;

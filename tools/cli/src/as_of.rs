@@ -3,7 +3,7 @@
 use annals::{AsOf, Position, ReadOnlyStore, View};
 
 use crate::failure::Failure;
-use crate::moment;
+use crate::moment::{self, Spot};
 
 /// The `--as-of` of a verb.
 #[derive(Debug, clap::Args)]
@@ -43,26 +43,8 @@ impl AsOfArg {
 
 /// A number is a position, anything else a moment.
 fn parse(text: &str) -> Result<AsOf, String> {
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let position = text.parse().map_err(|_| "no store has so many events".to_owned())?;
-        return Ok(AsOf::Position(Position::new(position)));
-    }
-    moment::parse(text)
-        .map(AsOf::Moment)
-        .map_err(|invalid| format!("{invalid}; a position is a number such as 42"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_is_a_position_and_anything_else_a_moment() {
-        assert_eq!(parse("42"), Ok(AsOf::Position(Position::new(42))));
-        let day = moment::parse("2026-03-03").unwrap();
-        assert_eq!(parse("2026-03-03"), Ok(AsOf::Moment(day)));
-        for text in ["", "-1", "4 2", "yesterday", "99999999999999999999", "2026-13-01"] {
-            assert!(parse(text).is_err(), "{text}");
-        }
-    }
+    Ok(match moment::parse_spot(text, "position", "store")? {
+        Spot::Number(number) => AsOf::Position(Position::new(number)),
+        Spot::Moment(moment) => AsOf::Moment(moment),
+    })
 }

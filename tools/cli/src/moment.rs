@@ -12,6 +12,24 @@ pub(crate) fn parse(text: &str) -> Result<Timestamp, Invalid> {
     })
 }
 
+/// A number, or a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spot {
+    Number(u64),
+    Moment(Timestamp),
+}
+
+/// Reads either from an argument, in which a number is a `what`, of which there are `of_what`.
+pub(crate) fn parse_spot(text: &str, what: &str, of_what: &str) -> Result<Spot, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let number = text.parse().map_err(|_| format!("no {of_what} has so many events"))?;
+        return Ok(Spot::Number(number));
+    }
+    parse(text)
+        .map(Spot::Moment)
+        .map_err(|invalid| format!("{invalid}; a {what} is a number such as 42"))
+}
+
 /// The present moment by this machine's clock.
 pub(crate) fn now() -> Timestamp {
     let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
@@ -35,6 +53,16 @@ pub(crate) fn short(moment: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_are_a_number_and_anything_else_a_moment() {
+        let spot = |text: &str| parse_spot(text, "version", "stream");
+        assert_eq!(spot("42"), Ok(Spot::Number(42)));
+        assert_eq!(spot("2026-03-03"), Ok(Spot::Moment(parse("2026-03-03").unwrap())));
+        for text in ["", "-1", "4 2", "yesterday", "99999999999999999999", "2026-13-01"] {
+            assert!(spot(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_day_is_its_first_moment() {

@@ -3,7 +3,7 @@
 use annals::{AsOf, Timestamp, Version, View};
 
 use crate::failure::Failure;
-use crate::moment;
+use crate::moment::{self, Spot};
 
 /// Behind a version, or behind what was recorded up to a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,26 +42,8 @@ impl Point {
 
 /// A number is a version, anything else a moment.
 pub(crate) fn parse(text: &str) -> Result<Point, String> {
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let version = text.parse().map_err(|_| "no stream has so many events".to_owned())?;
-        return Ok(Point::Version(Version::new(version)));
-    }
-    moment::parse(text)
-        .map(Point::Moment)
-        .map_err(|invalid| format!("{invalid}; a version is a number such as 42"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_is_a_version_and_anything_else_a_moment() {
-        assert_eq!(parse("42"), Ok(Point::Version(Version::new(42))));
-        let day = moment::parse("2026-03-03").unwrap();
-        assert_eq!(parse("2026-03-03"), Ok(Point::Moment(day)));
-        for text in ["", "-1", "4 2", "yesterday", "99999999999999999999", "2026-13-01"] {
-            assert!(parse(text).is_err(), "{text}");
-        }
-    }
+    Ok(match moment::parse_spot(text, "version", "stream")? {
+        Spot::Number(number) => Point::Version(Version::new(number)),
+        Spot::Moment(moment) => Point::Moment(moment),
+    })
 }
