@@ -4,14 +4,20 @@
 //! - [`limit`]: the plain file.
 //! - [`append`] and [`read`]: the rows, each for Annals and for the limit, with the answers checked.
 //! - [`turns`]: how they are measured.
-//! - [`folder`]: where the files lie.
+//! - [`pace`] and [`latency`]: how long appends take that arrive at a fixed rate.
+//! - [`folder`]: where the files lie. [`table`]: how figures are shown. [`args`]: what was asked for.
 //!
-//! `cargo bench -p annals-benches` runs the rows with criterion;
-//! `cargo run --release -p annals-benches --bin ratios` gives the ratios as a table.
+//! `cargo bench -p annals-benches` runs the rows with criterion, and counts instructions;
+//! `cargo run --release -p annals-benches --bin ratios` (or `queries`, `latency`) gives
+//! tables.
 
 pub mod append;
+pub mod args;
 pub mod folder;
+pub mod latency;
 pub mod limit;
+pub mod pace;
 pub mod read;
+pub mod table;
 pub mod turns;
 pub mod workload;

@@ -1,9 +1,12 @@
 //! The rows give the same answers from Annals and from the plain file, at a small size.
 
-use annals::Durability;
+use std::time::Duration;
+
+use annals::{Durability, IndexKind};
+use annals_benches::latency::Side;
 use annals_benches::read::{Loaded, Row};
 use annals_benches::workload::{Tally, Workload};
-use annals_benches::{append, folder};
+use annals_benches::{append, folder, latency};
 
 #[test]
 fn both_sides_read_what_was_written() {
@@ -36,4 +39,15 @@ fn a_seed_gives_the_same_calls() {
     assert_eq!(tally(7), tally(7));
     assert_ne!(tally(7), tally(8));
     assert_eq!(tally(7).events, 1_500);
+}
+
+#[test]
+fn appends_by_a_schedule_are_all_there_and_heard_of() {
+    let workload = Workload::new(3, 40);
+    for side in [Side::Plain(0), Side::Plain(3), Side::Annals(IndexKind::Memory, 3)] {
+        // Each checks what there is behind it.
+        let time = Duration::from_millis(200);
+        let (paced, _) = latency::run(side, &workload, 4, 400.0, time);
+        assert_eq!(paced.times.len(), 80, "{side:?}");
+    }
 }
