@@ -2,8 +2,12 @@
 //! bytes of metadata, to 10,000 streams of which a few get most (Zipf: the n-th gets 1/n). The same
 //! seed gives the same events.
 
+mod draw;
+
 use annals::{ContentKind, NewEvent};
 use annals_env::{Random, SeededRandom};
+
+pub use draw::{Draw, Spread, name};
 
 /// Bytes of an event's data.
 pub const DATA_BYTES: usize = 256;
@@ -51,7 +55,7 @@ impl Workload {
     #[must_use]
     pub fn new(seed: u64, streams: usize) -> Self {
         let random = SeededRandom::new(seed);
-        let names = (0..streams).map(|number| format!("account-{number:08}")).collect();
+        let names = (0..streams).map(|number| name(number as u64)).collect();
         let pool = (0..POOL).map(|number| event(&random, number)).collect();
         Self { seed, names, pool }
     }
@@ -100,6 +104,12 @@ impl Workload {
     #[must_use]
     pub fn stream(&self, call: &Call) -> &str {
         &self.names[call.stream as usize]
+    }
+
+    /// The event that somebody appends who keeps count of them by himself.
+    #[must_use]
+    pub fn event(&self, number: u64) -> &[NewEvent] {
+        std::slice::from_ref(&self.pool[(number % POOL as u64) as usize])
     }
 
     /// The events that the call appends.

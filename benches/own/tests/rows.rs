@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use annals::{Durability, IndexKind};
+use annals_benches::growth::{Size, load, serve};
 use annals_benches::latency::Side;
 use annals_benches::read::{Loaded, Row};
-use annals_benches::workload::{Tally, Workload};
+use annals_benches::workload::{Spread, Tally, Workload};
 use annals_benches::{append, folder, latency};
 
 #[test]
@@ -49,5 +50,23 @@ fn appends_by_a_schedule_are_all_there_and_heard_of() {
         let time = Duration::from_millis(200);
         let (paced, _) = latency::run(side, &workload, 4, 400.0, time);
         assert_eq!(paced.times.len(), 80, "{side:?}");
+    }
+}
+
+#[test]
+fn a_store_that_grew_serves_what_was_loaded() {
+    for spread in [Spread::Uniform, Spread::Zipf] {
+        let size = Size { events: 20_000, streams: 2_000, spread, index: IndexKind::Memory };
+        let folder = folder::fresh();
+        let loaded = load::run(folder.path(), size);
+        let frame_bytes = loaded["frame, bytes"].as_f64().unwrap();
+        let served = serve::run(folder.path(), size, frame_bytes as u64);
+        for figures in [&loaded, &served] {
+            for (name, figure) in figures {
+                let figure = figure.as_f64().unwrap();
+                assert!(figure.is_finite() && figure >= 0.0, "{name}: {figure}");
+            }
+        }
+        assert!(served["log, bytes an event"].as_f64().unwrap() >= frame_bytes);
     }
 }
