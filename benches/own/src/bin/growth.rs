@@ -5,7 +5,7 @@
 //!
 //! `growth [--events N,N…] [--streams N,N…] [--index memory|rocksdb] [--zipf] [--json FILE]`: so many
 //! events (1,000,000 and 10,000,000), each over as many streams as stand at the same place (a tenth
-//! of the events), uniform or Zipf. Needs about 360 bytes of disk an event, and goes on with one
+//! of the events), uniform or Zipf. Needs about 420 bytes of disk an event, and goes on with one
 //! store after the other.
 //!
 //! "Cold" is what the system was told to forget of the store's files, and did not map: a disk with
