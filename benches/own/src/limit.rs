@@ -38,17 +38,22 @@ fn put_frames(out: &mut Vec<u8>, stream: &str, version: u64, events: &[NewEvent]
     for (version, event) in (version + 1..).zip(events) {
         let start = out.len();
         out.extend_from_slice(&[0; PREFIX_BYTES]);
-        put(out, stream.as_bytes());
-        out.extend_from_slice(&version.to_le_bytes());
-        out.extend_from_slice(&time.to_le_bytes());
-        put(out, event.event_type.as_bytes());
-        put(out, &event.metadata);
-        put(out, &event.data);
+        put_body(out, stream, version, time, event);
         let body = &out[start + PREFIX_BYTES..];
         let (length, sum) = (body.len() as u32, crc32fast::hash(body));
         out[start..start + 4].copy_from_slice(&length.to_le_bytes());
         out[start + 4..start + 8].copy_from_slice(&sum.to_le_bytes());
     }
+}
+
+/// Appends an event to `out` as the body of a frame.
+pub fn put_body(out: &mut Vec<u8>, stream: &str, version: u64, time: u64, event: &NewEvent) {
+    put(out, stream.as_bytes());
+    out.extend_from_slice(&version.to_le_bytes());
+    out.extend_from_slice(&time.to_le_bytes());
+    put(out, event.event_type.as_bytes());
+    put(out, &event.metadata);
+    put(out, &event.data);
 }
 
 fn put(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -63,17 +68,22 @@ pub fn take_frame(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
     let mut rest = bytes;
     let length = u32::from_le_bytes(take_array(&mut rest)?) as usize;
     let sum = u32::from_le_bytes(take_array(&mut rest)?);
-    let mut body = rest.get(..length)?;
+    let body = rest.get(..length)?;
     assert_eq!(crc32fast::hash(body), sum, "the plain file is damaged");
-    let frame = Frame {
+    Some((take_body(body)?, PREFIX_BYTES + length))
+}
+
+/// The event of a body; `None` where it ends too early.
+#[must_use]
+pub fn take_body(mut body: &[u8]) -> Option<Frame<'_>> {
+    Some(Frame {
         stream: take(&mut body)?,
         version: u64::from_le_bytes(take_array(&mut body)?),
         time: u64::from_le_bytes(take_array(&mut body)?),
         event_type: take(&mut body)?,
         metadata: take(&mut body)?,
         data: take(&mut body)?,
-    };
-    Some((frame, PREFIX_BYTES + length))
+    })
 }
 
 fn take_array<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {

@@ -1,7 +1,5 @@
 //! The rows that read, from a store and a plain file that hold the same.
 
-use std::collections::BTreeMap;
-
 use annals::{Event, Read, Store};
 use tempfile::TempDir;
 
@@ -79,7 +77,7 @@ impl Loaded {
         let (store, _) = append::annals(folder.path(), workload, &calls, durability);
         let (plain, _) = append::limit(folder.path(), workload, &calls, durability);
         store.sync().unwrap();
-        let streams = by_stream(workload, &calls[0]);
+        let streams = workload.by_stream(&calls[0]);
         let whole = nearest(workload, &streams);
         let step = streams.len().div_ceil(LAST_STREAMS);
         let last = streams.iter().step_by(step).map(|(name, calls)| {
@@ -128,15 +126,6 @@ impl Loaded {
             Row::ScanBack => assert_eq!(tally(|each| self.plain.scan_back(each)), self.all),
         }
     }
-}
-
-/// The calls of each stream, by name.
-fn by_stream<'a>(workload: &'a Workload, calls: &[Call]) -> Vec<(&'a str, Vec<Call>)> {
-    let mut streams = BTreeMap::<&str, Vec<Call>>::new();
-    for call in calls {
-        streams.entry(workload.stream(call)).or_default().push(*call);
-    }
-    streams.into_iter().collect()
 }
 
 /// The streams whose size is nearest to [`STREAM_EVENTS`].

@@ -28,9 +28,25 @@ impl Turns {
     /// count.
     #[must_use]
     pub fn take(sides: &[Side<'_>]) -> Self {
-        let mut rounds = (0..=ROUNDS).map(|round| sides.iter().map(|side| side(round)).collect());
-        rounds.next();
-        Self(rounds.collect())
+        for side in sides {
+            side(0);
+        }
+        Self::cold(ROUNDS, sides)
+    }
+
+    /// Lets each side run in each of so many rounds, from the number 1 on. Another one begins each
+    /// round, so that nobody always runs behind the same neighbour.
+    #[must_use]
+    pub fn cold(rounds: usize, sides: &[Side<'_>]) -> Self {
+        let round = |round: usize| {
+            let mut figures = vec![0.0; sides.len()];
+            for turn in 0..sides.len() {
+                let side = (round - 1 + turn) % sides.len();
+                figures[side] = sides[side](round);
+            }
+            figures
+        };
+        Self((1..=rounds).map(round).collect())
     }
 
     /// The figures of a side.

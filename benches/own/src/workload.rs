@@ -4,6 +4,8 @@
 
 mod draw;
 
+use std::collections::BTreeMap;
+
 use annals::{ContentKind, NewEvent};
 use annals_env::{Random, SeededRandom};
 
@@ -22,7 +24,7 @@ pub const SEED: u64 = 42;
 /// What the labels say of the workload.
 pub const LABEL: &str = "256 B payload, 32 B metadata, 20 types, 10,000 streams Zipf";
 
-/// Different events; calls take them in turn.
+/// Different events, as a rule; calls take them in turn.
 const POOL: usize = 4_096;
 /// The weight of the most written stream.
 const WEIGHT: u64 = 1 << 32;
@@ -54,9 +56,15 @@ impl Workload {
     /// The workload of a seed, with so many streams.
     #[must_use]
     pub fn new(seed: u64, streams: usize) -> Self {
+        Self::with_pool(seed, streams, POOL)
+    }
+
+    /// The same with so many different events: as many as the largest call appends.
+    #[must_use]
+    pub fn with_pool(seed: u64, streams: usize, pool: usize) -> Self {
         let random = SeededRandom::new(seed);
         let names = (0..streams).map(|number| name(number as u64)).collect();
-        let pool = (0..POOL).map(|number| event(&random, number)).collect();
+        let pool = (0..pool).map(|number| event(&random, number)).collect();
         Self { seed, names, pool }
     }
 
@@ -69,7 +77,7 @@ impl Workload {
     /// Calls of `batch` events each for every one of `threads`; no two of them share a stream.
     #[must_use]
     pub fn shares(&self, threads: usize, calls: usize, batch: usize) -> Vec<Vec<Call>> {
-        assert!((1..=POOL).contains(&batch) && threads <= self.names.len());
+        assert!((1..=self.pool.len()).contains(&batch) && threads <= self.names.len());
         (0..threads).map(|thread| self.share(thread, threads, calls, batch)).collect()
     }
 
@@ -92,7 +100,7 @@ impl Workload {
                 versions[rank] += batch as u64;
                 Call {
                     stream: (rank * threads + thread) as u32,
-                    first: (call * batch % (POOL - batch + 1)) as u32,
+                    first: (call * batch % (self.pool.len() - batch + 1)) as u32,
                     count: batch as u32,
                     version,
                 }
@@ -109,7 +117,17 @@ impl Workload {
     /// The event that somebody appends who keeps count of them by himself.
     #[must_use]
     pub fn event(&self, number: u64) -> &[NewEvent] {
-        std::slice::from_ref(&self.pool[(number % POOL as u64) as usize])
+        std::slice::from_ref(&self.pool[(number % self.pool.len() as u64) as usize])
+    }
+
+    /// The calls of each stream, in order of their names.
+    #[must_use]
+    pub fn by_stream(&self, calls: &[Call]) -> Vec<(&str, Vec<Call>)> {
+        let mut streams = BTreeMap::<&str, Vec<Call>>::new();
+        for call in calls {
+            streams.entry(self.stream(call)).or_default().push(*call);
+        }
+        streams.into_iter().collect()
     }
 
     /// The events that the call appends.

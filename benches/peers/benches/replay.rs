@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use annals_benches::folder;
 use annals_peers::history::{ACCOUNT_EVENTS, LABEL};
-use annals_peers::replay::{At, Replay};
+use annals_peers::replay::{At, Replay, folded};
 use criterion::measurement::WallTime;
 use criterion::{
     BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
@@ -26,17 +26,17 @@ fn replay(criterion: &mut Criterion) {
 
 fn load(group: &mut BenchmarkGroup<'_, WallTime>, replay: &Replay) {
     const ROW: &str = "load 100 events";
-    let loads = replay.load(0, |stream| replay.plain.load(stream));
+    let loads = replay.load(0, |stream| folded(&*replay.plain, stream));
     group.throughput(Throughput::Elements((loads * ACCOUNT_EVENTS) as u64));
     group.bench_function(BenchmarkId::new("limit", ROW), |bencher| {
-        bencher.iter(|| replay.load(0, |stream| replay.plain.load(stream)));
+        bencher.iter(|| replay.load(0, |stream| folded(&*replay.plain, stream)));
     });
     group.bench_function(BenchmarkId::new("annals", ROW), |bencher| {
         bencher.iter(|| replay.load(0, |stream| replay.annals(stream)));
     });
-    for peer in &replay.peers {
-        group.bench_function(BenchmarkId::new(peer.name(), ROW), |bencher| {
-            bencher.iter(|| replay.load(0, |stream| peer.load(stream)));
+    for (name, peer) in &replay.peers {
+        group.bench_function(BenchmarkId::new(*name, ROW), |bencher| {
+            bencher.iter(|| replay.load(0, |stream| folded(&**peer, stream)));
         });
     }
 }
@@ -72,11 +72,11 @@ fn projections(group: &mut BenchmarkGroup<'_, WallTime>, replay: &Replay) {
     group.bench_function(row("projector, decoded"), |bencher| {
         bencher.iter(|| replay.project_total());
     });
-    for peer in &replay.peers {
-        group.bench_function(BenchmarkId::new(peer.name(), "by type"), |bencher| {
+    for (name, peer) in &replay.peers {
+        group.bench_function(BenchmarkId::new(*name, "by type"), |bencher| {
             bencher.iter(|| replay.peer_by_type(&**peer));
         });
-        group.bench_function(BenchmarkId::new(peer.name(), "decoded"), |bencher| {
+        group.bench_function(BenchmarkId::new(*name, "decoded"), |bencher| {
             bencher.iter(|| replay.peer_total(&**peer));
         });
     }

@@ -1,5 +1,6 @@
 //! The rows of replay, over engines that hold the same history. Each checks what it is answered.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::Path;
 
@@ -13,11 +14,10 @@ use annals_benches::workload::{SEED, Tally};
 use annals_env::SeededRandom;
 use tempfile::TempDir;
 
-use crate::account::Account;
+use crate::account::{Account, Entry};
+use crate::engine::{Append, Engine, Kind, Settings};
+use crate::engines::{plain, sqlite};
 use crate::history::{ACCOUNT_EVENTS, Answers, History, LONG, LONG_EVENTS, Written};
-use crate::peer::Peer;
-use crate::plain::Plain;
-use crate::sqlite::Sqlite;
 
 /// Accounts that one run loads; each run takes other ones, as far as there are any.
 const LOADS: usize = 1_000;
@@ -31,9 +31,9 @@ pub struct Replay {
     /// What they must answer.
     pub answers: Answers,
     /// The limit.
-    pub plain: Plain,
-    /// Those beside Annals.
-    pub peers: Vec<Box<dyn Peer>>,
+    pub plain: Box<dyn Engine>,
+    /// Those beside Annals, by name.
+    pub peers: Vec<(&'static str, Box<dyn Engine>)>,
     store: Store,
     accounts: Aggregates<Account>,
     /// When each event was recorded.
@@ -83,23 +83,39 @@ enum Point {
 pub struct Points(Vec<(Point, usize)>);
 
 impl Replay {
+    /// Beside SQLite with a second copy of all events by stream.
+    #[must_use]
+    pub fn new(events: usize) -> Self {
+        Self::beside(events, &[sqlite::CLUSTERED])
+    }
+
     /// Writes so many events, and those of the long account, to every engine, and lets each answer
     /// everything once: what follows is read from memory.
     #[must_use]
-    pub fn new(events: usize) -> Self {
+    pub fn beside(events: usize, peers: &[Kind]) -> Self {
         let folder = folder::fresh();
         let history = History::new(events);
         let (store, stamps) = write(&folder.path().join("store"), &history);
-        let plain = Plain::new(folder.path(), &history);
-        let peers: Vec<Box<dyn Peer>> = vec![Box::new(Sqlite::new(folder.path(), &history))];
+        let load = |kind: &Kind| {
+            let engine = (kind.open)(&folder.path().join(kind.name), &Settings::LOAD);
+            engine.load(&mut history.events().map(|written| Append {
+                stream: written.stream,
+                version: written.version - 1,
+                events: std::slice::from_ref(written.event),
+            }));
+            engine.settle();
+            engine
+        };
+        let plain = load(&plain::KIND);
+        let peers = peers.iter().map(|kind| (kind.name, load(kind))).collect();
         let accounts = accounts(&store);
         let answers = Answers::of(&history);
         let replay = Self { answers, plain, peers, store, accounts, stamps, _folder: folder };
         for run in 0..replay.answers.accounts.len().div_ceil(LOADS) {
-            replay.load(run, |stream| replay.plain.load(stream));
+            replay.load(run, |stream| folded(&*replay.plain, stream));
             replay.load(run, |stream| replay.annals(stream));
-            for peer in &replay.peers {
-                replay.load(run, |stream| peer.load(stream));
+            for (_, peer) in &replay.peers {
+                replay.load(run, |stream| folded(&**peer, stream));
             }
         }
         replay
@@ -216,15 +232,36 @@ impl Replay {
         assert_eq!(*projector.state(), self.answers.total);
     }
 
-    /// How a peer counts by type.
-    pub fn peer_by_type(&self, peer: &dyn Peer) {
-        assert_eq!(peer.by_type(), self.answers.by_type);
+    /// How another engine counts by type: all events read in order, with their data.
+    pub fn peer_by_type(&self, peer: &dyn Engine) {
+        let mut counts = BTreeMap::<String, u64>::new();
+        peer.scan(&mut |seen| {
+            black_box(seen.data.first_chunk::<8>());
+            let event_type = str::from_utf8(seen.event_type).unwrap();
+            match counts.get_mut(event_type) {
+                Some(events) => *events += 1,
+                None => drop(counts.insert(event_type.to_owned(), 1)),
+            }
+        });
+        assert_eq!(counts, self.answers.by_type);
     }
 
-    /// How a peer folds all into one account.
-    pub fn peer_total(&self, peer: &dyn Peer) {
-        assert_eq!(black_box(peer.total()), self.answers.total);
+    /// How another engine folds all into one account.
+    pub fn peer_total(&self, peer: &dyn Engine) {
+        let mut total = Account::default();
+        peer.scan(&mut |seen| total.post(Entry::decode(seen.event_type, seen.data)));
+        assert_eq!(black_box(total), self.answers.total);
     }
+}
+
+/// An account from the events of its stream in another engine, decoded by hand.
+#[must_use]
+pub fn folded(engine: &dyn Engine, stream: &str) -> Account {
+    let mut account = Account::default();
+    engine.stream(stream, 1, &mut |seen| {
+        account.post(Entry::decode(seen.event_type, seen.data));
+    });
+    account
 }
 
 fn accounts(store: &Store) -> Aggregates<Account> {

@@ -41,6 +41,12 @@ impl PlainReader {
         Self { file, spans, streams }
     }
 
+    /// How many events there are.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.spans.len() as u64
+    }
+
     /// All events, in order.
     pub fn scan(&self, each: &mut dyn FnMut(Frame<'_>)) {
         go_through(&self.file, &mut |frame, _| each(frame));

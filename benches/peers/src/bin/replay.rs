@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use annals_benches::folder;
 use annals_benches::turns::{ROUNDS, Side, Turns};
+use annals_peers::engine::Engine;
 use annals_peers::history::LABEL;
-use annals_peers::peer::Peer;
-use annals_peers::replay::{At, Replay};
+use annals_peers::replay::{At, Replay, folded};
 
 const EVENTS: usize = 1_000_000;
 
@@ -29,10 +29,7 @@ fn main() {
 /// What is read from all events of a stream or of the store.
 fn rates(replay: &Replay) {
     println!();
-    let beside = replay.peers.iter().map(|peer| {
-        let name = peer.name();
-        format!(" {name}, events/s | of {name} |")
-    });
+    let beside = replay.peers.iter().map(|(name, _)| format!(" {name}, events/s | of {name} |"));
     println!(
         "| row | limit | limit, events/s | annals, events/s | of the limit | floor |{}",
         beside.collect::<String>()
@@ -41,28 +38,29 @@ fn rates(replay: &Replay) {
         "| --- | --- | ---: | ---: | ---: | ---: |{}",
         " ---: | ---: |".repeat(replay.peers.len())
     );
-    let row = |name, limit, floor, sides: [Side<'_>; 2], peer: &dyn Fn(usize, &dyn Peer) -> f64| {
-        let peers = replay.peers.iter().map(|one| move |round| peer(round, &**one));
-        let peers: Vec<_> = peers.collect();
-        let sides = sides.into_iter().chain(peers.iter().map(|peer| peer as Side<'_>));
-        let turns = Turns::take(&sides.collect::<Vec<_>>());
-        let rate = |side| turns.of(side).median;
-        let of_limit = turns.ratio(1, 0);
-        print!("| {name} | {limit} | {:.0} | {:.0} | {of_limit} | {floor} |", rate(0), rate(1));
-        for side in 2..2 + peers.len() {
-            print!(" {:.0} | {} |", rate(side), turns.ratio(1, side));
-        }
-        println!();
-    };
+    let row =
+        |name, limit, floor, sides: [Side<'_>; 2], peer: &dyn Fn(usize, &dyn Engine) -> f64| {
+            let peers = replay.peers.iter().map(|(_, one)| move |round| peer(round, &**one));
+            let peers: Vec<_> = peers.collect();
+            let sides = sides.into_iter().chain(peers.iter().map(|peer| peer as Side<'_>));
+            let turns = Turns::take(&sides.collect::<Vec<_>>());
+            let rate = |side| turns.of(side).median;
+            let of_limit = turns.ratio(1, 0);
+            print!("| {name} | {limit} | {:.0} | {:.0} | {of_limit} | {floor} |", rate(0), rate(1));
+            for side in 2..2 + peers.len() {
+                print!(" {:.0} | {} |", rate(side), turns.ratio(1, side));
+            }
+            println!();
+        };
     let load = |round, load: &dyn Fn(&str) -> _| per_second(|| replay.load(round, load) * 100);
     row(
         "load an account of 100 events",
         "a plain file in a map, decoded by hand",
         "0.5",
-        [&|round| load(round, &|stream| replay.plain.load(stream)), &|round| {
+        [&|round| load(round, &|stream| folded(&*replay.plain, stream)), &|round| {
             load(round, &|stream| replay.annals(stream))
         }],
-        &|round, peer| load(round, &|stream| peer.load(stream)),
+        &|round, peer| load(round, &|stream| folded(peer, stream)),
     );
     let all = |run: &dyn Fn()| {
         per_second(|| {
@@ -71,8 +69,8 @@ fn rates(replay: &Replay) {
         })
     };
     let scan = |_: usize| all(&|| replay.scan());
-    let by_type = |_: usize, peer: &dyn Peer| all(&|| replay.peer_by_type(peer));
-    let total = |_: usize, peer: &dyn Peer| all(&|| replay.peer_total(peer));
+    let by_type = |_: usize, peer: &dyn Engine| all(&|| replay.peer_by_type(peer));
+    let total = |_: usize, peer: &dyn Engine| all(&|| replay.peer_total(peer));
     let scanned = "the scan of the same store";
     row(
         "`Projector`, by type, from the first event on",
