@@ -28,8 +28,8 @@ pub struct Options {
     pub events: usize,
     /// Rounds of each row.
     pub rounds: usize,
-    /// Only rows whose name has this in it.
-    pub row: String,
+    /// Only rows whose name has one of these in it; all where there is none.
+    pub rows: Vec<String>,
     /// The engines, Annals among them.
     pub engines: Vec<Kind>,
     /// The program that loads a store and waits to be killed: `compare` itself.
@@ -139,7 +139,8 @@ impl Bench<'_> {
     /// Whether a row is to be measured.
     #[must_use]
     pub fn wants(&self, name: &str) -> bool {
-        name.contains(&self.options.row)
+        let rows = &self.options.rows;
+        rows.is_empty() || rows.iter().any(|row| name.contains(row))
     }
 
     /// Measures a row in turns, if it is wanted: `run` gives an engine's figure of a round. Engines

@@ -4,6 +4,7 @@ pub mod annals;
 pub mod fjall;
 mod group;
 mod heads;
+mod keys;
 pub mod plain;
 pub mod raft;
 pub mod redb;
@@ -12,7 +13,9 @@ pub mod sierradb;
 pub mod sqlite;
 pub mod umadb;
 
-use crate::engine::{Kind, Seen};
+use std::collections::VecDeque;
+
+use crate::engine::{Append, Kind, Seen};
 
 /// Annals, with each of its indexes; the first is the one that rows are judged by.
 pub const ANNALS: [Kind; 2] = [annals::ROCKSDB, annals::MEMORY];
@@ -58,4 +61,36 @@ mod body {
 /// Microseconds since 1970.
 fn now() -> u64 {
     std::time::UNIX_EPOCH.elapsed().unwrap().as_micros() as u64
+}
+
+/// Gives `write` so many of these at once.
+fn in_parts<'a>(
+    appends: &mut dyn Iterator<Item = Append<'a>>,
+    size: usize,
+    mut write: impl FnMut(&[Append<'a>]),
+) {
+    loop {
+        let part: Vec<Append<'a>> = appends.take(size).collect();
+        if part.is_empty() {
+            return;
+        }
+        write(&part);
+    }
+}
+
+/// Submits all of these, and waits for the oldest one where so many are on their way.
+fn in_window<'a, T>(
+    appends: &mut dyn Iterator<Item = Append<'a>>,
+    in_flight: usize,
+    mut submit: impl FnMut(Append<'a>) -> T,
+    mut wait: impl FnMut(T),
+) {
+    let mut submitted = VecDeque::with_capacity(in_flight);
+    for append in appends {
+        if submitted.len() == in_flight {
+            submitted.pop_front().map(&mut wait);
+        }
+        submitted.push_back(submit(append));
+    }
+    submitted.into_iter().for_each(wait);
 }

@@ -25,7 +25,7 @@ fn every_engine_answers_as_the_history_says() {
 fn every_row_runs_on_every_engine() {
     let engines: Vec<_> = Options::all_engines().collect();
     let loader = env!("CARGO_BIN_EXE_compare").into();
-    let options = Options { events: 500, rounds: 1, row: String::new(), engines, loader };
+    let options = Options { events: 500, rounds: 1, rows: Vec::new(), engines, loader };
     let mut rows = Vec::new();
     Bench { options, show: &mut |row| rows.push(row) }.run();
     // Each checks the answers; what an engine cannot do is said.

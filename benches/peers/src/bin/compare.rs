@@ -21,10 +21,10 @@ struct Args {
     /// Rounds of each row; the median counts.
     #[arg(long, default_value_t = Options::ROUNDS, value_parser = rounds)]
     rounds: usize,
-    /// Only rows whose name has this in it.
-    #[arg(long, default_value = "", hide_default_value = true)]
-    row: String,
-    /// Only this engine, and others named likewise; all where none is.
+    /// Only rows whose name has this in it, or what else is given likewise.
+    #[arg(long = "row", value_name = "TEXT")]
+    rows: Vec<String>,
+    /// Only this engine, and others given likewise.
     #[arg(long = "engine", value_name = "NAME", value_parser = engine)]
     engines: Vec<Kind>,
     /// Writes the figures to this file as well.
@@ -55,14 +55,14 @@ fn main() {
     rustix::stdio::dup2_stdout(std::io::stderr()).unwrap();
     if let Some([name, folder]) = args.load.as_deref() {
         let limit = (name == plain::KIND.name).then_some(plain::KIND);
-        let kind = limit.map_or_else(|| engine(name).unwrap(), |limit| limit);
+        let kind = limit.unwrap_or_else(|| engine(name).unwrap());
         stores::load_and_wait(&kind, folder.as_ref(), args.events, &mut out);
     }
     let engines =
         if args.engines.is_empty() { Options::all_engines().collect() } else { args.engines };
     let loader = std::env::current_exe().unwrap();
-    let Args { events, rounds, row, .. } = args;
-    let options = Options { events, rounds, row, engines, loader };
+    let Args { events, rounds, rows, .. } = args;
+    let options = Options { events, rounds, rows, engines, loader };
     let about = format!(
         "{} events, {LABEL}; {}; medians of {} rounds that take turns",
         options.events,
@@ -70,15 +70,15 @@ fn main() {
         options.rounds
     );
     writeln!(out, "{about}\n\n{}", table::head(&options)).unwrap();
-    let mut rows = Vec::new();
+    let mut measured = Vec::new();
     let mut show = |row| {
         writeln!(out, "{}", table::line(&row)).unwrap();
-        rows.push(row);
+        measured.push(row);
     };
     Bench { options: options.clone(), show: &mut show }.run();
-    writeln!(out, "\n{}", table::notes(&options, &rows)).unwrap();
+    writeln!(out, "\n{}", table::notes(&options, &measured)).unwrap();
     if let Some(file) = args.json {
-        let json = serde_json::to_string_pretty(&table::json(&about, &options, &rows)).unwrap();
+        let json = serde_json::to_string_pretty(&table::json(&about, &options, &measured)).unwrap();
         std::fs::write(file, json).unwrap();
     }
 }

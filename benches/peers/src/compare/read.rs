@@ -53,7 +53,7 @@ impl What {
             Self::Scan => "scan in global order",
         };
         match batch {
-            1 => what.to_owned(),
+            1 => format!("{what}, commits of one"),
             100 => format!("{what}, commits of 100"),
             _ => format!("{what}, commits of 10,000"),
         }

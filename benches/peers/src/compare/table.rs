@@ -117,6 +117,9 @@ fn best_peer(row: &Row) -> Option<(&'static str, Figure)> {
 
 fn other(figure: &Result<Figure, &str>) -> String {
     match figure {
+        Ok(Figure { ratio: Some(ratio), .. }) if ratio.median < 0.1 => {
+            format!(" {:.3} |", ratio.median)
+        }
         Ok(Figure { ratio: Some(ratio), .. }) => format!(" {:.2} |", ratio.median),
         Ok(Figure { value, .. }) => format!(" {} |", number(value.median)),
         Err(_) => " – |".to_owned(),

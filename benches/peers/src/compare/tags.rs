@@ -69,7 +69,7 @@ impl Tagged {
                 return event.tag("b").tag("d");
             }
             let event = event.tag("a");
-            if number % (2 * BOTH) == 0 { event.tag("d") } else { event }
+            if number.is_multiple_of(2 * BOTH) { event.tag("d") } else { event }
         };
         let streams = (0..STREAMS).map(|number| format!("tagged-{number:02}")).collect();
         Self { streams, events: (0..events as u64).map(event).collect() }

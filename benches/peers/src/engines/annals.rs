@@ -1,6 +1,5 @@
 //! Annals as its documentation says: one handle, default options but for durability and index.
 
-use std::collections::VecDeque;
 use std::path::Path;
 
 use annals::{
@@ -8,6 +7,7 @@ use annals::{
     Version,
 };
 
+use super::in_window;
 use crate::engine::{Append, Each, Engine, Kind, Seen, Settings, Terms};
 
 /// With the index in RocksDB, which is the default.
@@ -58,15 +58,8 @@ impl Engine for Store {
     }
 
     fn pipeline(&self, appends: &mut dyn Iterator<Item = Append<'_>>, in_flight: usize) {
-        let mut submitted = VecDeque::with_capacity(in_flight);
-        for append in appends {
-            if submitted.len() == in_flight {
-                let first: annals::Submitted = submitted.pop_front().unwrap();
-                first.wait().unwrap();
-            }
-            submitted.push_back(self.submit(&commit(&append)).unwrap());
-        }
-        submitted.into_iter().for_each(|one| drop(one.wait().unwrap()));
+        let submit = |append| self.submit(&commit(&append)).unwrap();
+        in_window(appends, in_flight, submit, |one| drop(one.wait().unwrap()));
     }
 
     fn settle(&self) {

@@ -11,7 +11,8 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::group::Group;
 use super::heads::Heads;
-use super::{NO_MOMENTS, NO_TAGS, body};
+use super::keys::{key, number};
+use super::{NO_MOMENTS, NO_TAGS, body, in_parts};
 use crate::engine::{Append, Each, Engine, Kind, Settings, Task};
 
 /// fjall.
@@ -72,28 +73,16 @@ impl Fjall {
     }
 }
 
-/// The key of an event in its stream.
-fn key(stream: &str, version: u64) -> Vec<u8> {
-    [stream.as_bytes(), &[0], &version.to_be_bytes()].concat()
-}
-
-/// The number that a key ends in.
-fn number(key: &[u8]) -> u64 {
-    u64::from_be_bytes(*key.last_chunk().unwrap())
-}
-
 impl Engine for Fjall {
     fn append(&self, append: Append<'_>) {
         self.group.append(append, |appends| self.write(appends, self.persist));
     }
 
     fn pipeline(&self, appends: &mut dyn Iterator<Item = Append<'_>>, in_flight: usize) {
-        let mut appends = appends.peekable();
-        while appends.peek().is_some() {
-            let part = appends.by_ref().take(in_flight);
-            part.for_each(|append| self.write(&[append], PersistMode::Buffer));
+        in_parts(appends, in_flight, |part| {
+            part.iter().for_each(|append| self.write(&[*append], PersistMode::Buffer));
             self.db.persist(PersistMode::SyncData).unwrap();
-        }
+        });
     }
 
     fn settle(&self) {

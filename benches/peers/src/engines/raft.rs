@@ -11,7 +11,7 @@ use annals::Durability;
 use protobuf::well_known_types::BytesValue;
 use raft_engine::{Config, LogBatch, MessageExt, ReadableSize};
 
-use super::{NO_MOMENTS, NO_TAGS, body};
+use super::{NO_MOMENTS, NO_TAGS, body, in_parts};
 use crate::engine::{Append, Each, Engine, Kind, Settings, Task};
 
 /// raft-engine.
@@ -91,11 +91,10 @@ impl Engine for Raft {
     }
 
     fn pipeline(&self, appends: &mut dyn Iterator<Item = Append<'_>>, in_flight: usize) {
-        let mut appends = appends.peekable();
-        while appends.peek().is_some() {
-            appends.by_ref().take(in_flight).for_each(|append| self.write(&append, false));
+        in_parts(appends, in_flight, |part| {
+            part.iter().for_each(|append| self.write(append, false));
             self.engine.sync().unwrap();
-        }
+        });
     }
 
     fn stream(&self, name: &str, from: u64, each: Each<'_>) {

@@ -17,7 +17,7 @@ use redb::{
 
 use super::group::Group;
 use super::heads::Heads;
-use super::{NO_MOMENTS, NO_TAGS, body};
+use super::{NO_MOMENTS, NO_TAGS, body, in_parts};
 use crate::engine::{Append, Each, Engine, Kind, Settings, Task};
 
 /// redb.
@@ -34,6 +34,8 @@ pub const KIND: Kind = Kind {
 
 const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
 const STREAMS: TableDefinition<'_, (&str, u64), u64> = TableDefinition::new("streams");
+/// Appends of one transaction of a load.
+const LOADING: usize = 1_000;
 const CACHE_BYTES: usize = 256 << 20;
 /// The longest time between two commits that are synced.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -59,7 +61,7 @@ impl Redb {
         Self { db, heads, group, durability: settings.durability, synced }
     }
 
-    fn write<'a>(&self, appends: impl Iterator<Item = Append<'a>>) {
+    fn write(&self, appends: &[Append<'_>]) {
         let mut transaction = self.db.begin_write().unwrap();
         if self.durability == Durability::Buffered {
             let mut synced = self.synced.lock().unwrap();
@@ -77,7 +79,7 @@ impl Redb {
                 let mut found = streams.range(of(append.stream, 0)).unwrap();
                 found.next_back().map_or(0, |found| found.unwrap().0.value().1)
             };
-            let mut position = self.heads.take(&append, stored);
+            let mut position = self.heads.take(append, stored);
             let time = super::now();
             for (version, event) in (append.version + 1..).zip(append.events) {
                 position += 1;
@@ -99,14 +101,11 @@ fn of(stream: &str, from: u64) -> std::ops::RangeInclusive<(&str, u64)> {
 
 impl Engine for Redb {
     fn append(&self, append: Append<'_>) {
-        self.group.append(append, |appends| self.write(appends.iter().copied()));
+        self.group.append(append, |appends| self.write(appends));
     }
 
     fn load(&self, appends: &mut dyn Iterator<Item = Append<'_>>) {
-        let mut appends = appends.peekable();
-        while appends.peek().is_some() {
-            self.write(appends.by_ref().take(1_000));
-        }
+        in_parts(appends, LOADING, |part| self.write(part));
     }
 
     fn stream(&self, name: &str, from: u64, each: Each<'_>) {

@@ -17,7 +17,8 @@ use rocksdb::{
 };
 
 use super::heads::Heads;
-use super::{NO_MOMENTS, NO_TAGS, body};
+use super::keys::{key, number, set_version};
+use super::{NO_MOMENTS, NO_TAGS, body, in_parts};
 use crate::engine::{Append, Each, Engine, Kind, Settings, Task};
 
 /// With an index by stream.
@@ -128,31 +129,16 @@ impl Rocks {
     }
 }
 
-/// The key of an event in its stream.
-fn key(stream: &str, version: u64) -> Vec<u8> {
-    [stream.as_bytes(), &[0], &version.to_be_bytes()].concat()
-}
-
-fn set_version(key: &mut [u8], version: u64) {
-    *key.last_chunk_mut().unwrap() = version.to_be_bytes();
-}
-
-/// The number that a key ends in.
-fn number(key: &[u8]) -> u64 {
-    u64::from_be_bytes(*key.last_chunk().unwrap())
-}
-
 impl Engine for Rocks {
     fn append(&self, append: Append<'_>) {
         self.write(&append, self.sync);
     }
 
     fn pipeline(&self, appends: &mut dyn Iterator<Item = Append<'_>>, in_flight: usize) {
-        let mut appends = appends.peekable();
-        while appends.peek().is_some() {
-            appends.by_ref().take(in_flight).for_each(|append| self.write(&append, false));
+        in_parts(appends, in_flight, |part| {
+            part.iter().for_each(|append| self.write(append, false));
             self.db.flush_wal(true).unwrap();
-        }
+        });
     }
 
     fn settle(&self) {

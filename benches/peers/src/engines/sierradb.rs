@@ -4,7 +4,6 @@
 //! and with many of them once all are written or a millisecond has passed. Futures are waited for on
 //! the caller's thread.
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Waker};
@@ -20,7 +19,7 @@ use sierradb::{IterDirection, StreamId};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::{NO_MOMENTS, NO_TAGS};
+use super::{NO_MOMENTS, NO_TAGS, in_window};
 use crate::engine::{Append, Each, Engine, Kind, Seen, Settings, Task};
 
 /// SierraDB.
@@ -68,18 +67,15 @@ impl Sierra {
     }
 
     fn all(&self, appends: &mut dyn Iterator<Item = Append<'_>>, in_flight: usize) {
-        let mut submitted = VecDeque::with_capacity(in_flight);
-        let wait = |one: Sent<'_>| drop(self.runtime.block_on(one).unwrap());
-        for append in appends {
-            if submitted.len() == in_flight {
-                wait(submitted.pop_front().unwrap());
-            }
+        let submit = |append| {
             let mut one: Sent<'_> = Box::pin(self.db.append_events(transaction(&append)));
             // Sends it: what a stream expects depends on the order.
             assert!(one.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-            submitted.push_back(one);
-        }
-        submitted.into_iter().for_each(wait);
+            one
+        };
+        in_window(appends, in_flight, submit, |one| {
+            self.runtime.block_on(one).unwrap();
+        });
     }
 }
 

@@ -14,8 +14,8 @@ use annals::Durability;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params, params_from_iter};
 
-use super::NO_MOMENTS;
 use super::group::Group;
+use super::{NO_MOMENTS, in_parts};
 use crate::engine::{Append, Each, Engine, Kind, Seen, Settings, Task, Terms};
 
 /// With an index by stream.
@@ -54,6 +54,9 @@ struct State {
     /// Number and version of each stream that was written.
     heads: HashMap<String, (i64, u64)>,
 }
+
+/// Appends of one transaction of a load.
+const LOADING: usize = 1_000;
 
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS streams (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -140,16 +143,12 @@ impl Sqlite {
     }
 
     /// Writes these as one transaction.
-    fn write<'a>(
-        &self,
-        appends: impl Iterator<Item = Append<'a>>,
-        check: impl FnOnce(&Connection),
-    ) {
+    fn write(&self, appends: &[Append<'_>], check: impl FnOnce(&Connection)) {
         let State { connection, heads } = &mut *self.state.lock().unwrap();
         let transaction = connection.unchecked_transaction().unwrap();
         check(connection);
         let mut insert = connection.prepare_cached(INSERT).unwrap();
-        for Append { stream, version: before, events } in appends {
+        for &Append { stream, version: before, events } in appends {
             let (number, version) = match heads.get_mut(stream) {
                 Some(head) => head,
                 None => heads.entry(stream.to_owned()).or_insert(self.head(connection, stream)),
@@ -236,14 +235,11 @@ fn positions(terms: &Terms<'_>) -> (String, Vec<Value>) {
 
 impl Engine for Sqlite {
     fn append(&self, append: Append<'_>) {
-        self.group.append(append, |appends| self.write(appends.iter().copied(), |_| {}));
+        self.group.append(append, |appends| self.write(appends, |_| {}));
     }
 
     fn load(&self, appends: &mut dyn Iterator<Item = Append<'_>>) {
-        let mut appends = appends.peekable();
-        while appends.peek().is_some() {
-            self.write(appends.by_ref().take(1_000), |_| {});
-        }
+        in_parts(appends, LOADING, |part| self.write(part, |_| {}));
     }
 
     fn settle(&self) {
@@ -284,7 +280,7 @@ impl Engine for Sqlite {
         let (positions, mut values) = positions(terms);
         values.push(Value::from(after as i64));
         let sql = format!("{positions} AND position > ?{} LIMIT 1", values.len());
-        self.write([append].into_iter(), |connection| {
+        self.write(&[append], |connection| {
             let mut select = connection.prepare_cached(&sql).unwrap();
             assert!(!select.exists(params_from_iter(values)).unwrap(), "the condition fails");
         });

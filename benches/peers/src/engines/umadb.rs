@@ -1,11 +1,10 @@
 //! UmaDB: a store for dynamic consistency boundaries, with its own writer thread, which takes all
-//! requests that wait into one commit. A stream is a tag, and the expected version a condition: no
-//! event with the tag lies behind the stream's last one. Its events have no versions: they stand in
-//! front of the data. Pages are read through a map. Every commit is synced.
+//! requests that wait into one commit. A stream is a tag. Its events have no versions: they stand in
+//! front of the data, and streams' versions are kept in memory, which is cheaper than a condition on
+//! each append. Pages are read through a map. Every commit is synced.
 
-use std::collections::{HashMap, VecDeque};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use annals::NewEvent;
@@ -20,7 +19,8 @@ use umadb_dcb::{
     DcbSequencedEvent,
 };
 
-use super::NO_MOMENTS;
+use super::heads::Heads;
+use super::{NO_MOMENTS, in_window};
 use crate::engine::{Append, Each, Engine, Kind, Seen, Settings, Task, Terms};
 
 /// UmaDB.
@@ -42,8 +42,7 @@ struct Uma {
     db: UmaDb,
     requests: mpsc::Sender<WriterThreadRequest>,
     writer: Option<JoinHandle<()>>,
-    /// The version of each stream that was written, and the position of its last event.
-    heads: Mutex<HashMap<String, (u64, u64)>>,
+    heads: Heads,
     tagged: bool,
 }
 
@@ -51,8 +50,8 @@ struct Uma {
 struct Submitted(oneshot::Receiver<DcbResult<u64>>);
 
 impl Submitted {
-    fn wait(self) -> u64 {
-        self.0.blocking_recv().unwrap().unwrap()
+    fn wait(self) {
+        self.0.blocking_recv().unwrap().unwrap();
     }
 }
 
@@ -66,10 +65,12 @@ impl Uma {
         let (head, _) = watch::channel(None);
         let write = move || writer_thread_blocking(mvcc, queue, head, BATCH_EVENTS);
         let writer = Some(std::thread::spawn(write));
-        Self { db, requests, writer, heads: Mutex::default(), tagged: settings.tagged }
+        let heads = Heads::new(db.head().unwrap().unwrap_or(0));
+        Self { db, requests, writer, heads, tagged: settings.tagged }
     }
 
     fn submit(&self, append: &Append<'_>, condition: Option<DcbAppendCondition>) -> Submitted {
+        self.heads.take(append, || self.version(append.stream));
         let versions = append.version + 1..;
         let event = |(version, event)| self.event(append.stream, version, event);
         let events = versions.zip(append.events).map(event).collect();
@@ -81,7 +82,7 @@ impl Uma {
             response_tx,
             cancel: None,
         };
-        self.requests.blocking_send(request).ok().expect("the writer runs");
+        self.requests.blocking_send(request).expect("the writer runs");
         Submitted(answer)
     }
 
@@ -102,25 +103,9 @@ impl Uma {
         }
     }
 
-    /// The version of a stream and the position of its last event.
-    fn head(&self, stream: &str) -> (u64, u64) {
-        let known = self.heads.lock().unwrap().get(stream).copied();
-        known.unwrap_or_else(|| {
-            let last = self.db.read(Some(of_stream(stream)), None, true, Some(1)).unwrap();
-            let last = last.last().map(Result::unwrap);
-            last.map_or((0, 0), |found| (seen(&found).version, found.position))
-        })
-    }
-
-    fn unchanged(&self, append: &Append<'_>) -> DcbAppendCondition {
-        let (version, position) = self.head(append.stream);
-        assert_eq!(version, append.version, "{} is elsewhere", append.stream);
-        DcbAppendCondition::new(of_stream(append.stream)).after(Some(position))
-    }
-
-    fn appended(&self, append: &Append<'_>, position: u64) {
-        let head = (append.version + append.events.len() as u64, position);
-        self.heads.lock().unwrap().insert(append.stream.to_owned(), head);
+    fn version(&self, stream: &str) -> u64 {
+        let mut last = self.db.read(Some(of_stream(stream)), None, true, Some(1)).unwrap();
+        last.next().map_or(0, |found| seen(&found.unwrap()).version)
     }
 
     fn pages(&self, query: Option<&DcbQuery>, each: Each<'_>) {
@@ -175,38 +160,16 @@ fn seen(found: &DcbSequencedEvent) -> Seen<'_> {
 
 impl Engine for Uma {
     fn append(&self, append: Append<'_>) {
-        let position = self.submit(&append, Some(self.unchanged(&append))).wait();
-        self.appended(&append, position);
+        self.submit(&append, None).wait();
     }
 
     fn pipeline(&self, appends: &mut dyn Iterator<Item = Append<'_>>, in_flight: usize) {
-        let mut submitted = VecDeque::<(Append<'_>, Submitted)>::with_capacity(in_flight);
-        let settle = |(append, one): (Append<'_>, Submitted)| self.appended(&append, one.wait());
-        for append in appends {
-            // A stream's position is known once what is on its way is there.
-            let same = |(one, _): &(Append<'_>, Submitted)| one.stream == append.stream;
-            while submitted.len() == in_flight || submitted.iter().any(same) {
-                settle(submitted.pop_front().unwrap());
-            }
-            let request = self.submit(&append, Some(self.unchanged(&append)));
-            submitted.push_back((append, request));
-        }
-        submitted.into_iter().for_each(settle);
+        let submit = |append| self.submit(&append, None);
+        in_window(appends, in_flight, submit, Submitted::wait);
     }
 
     fn load(&self, appends: &mut dyn Iterator<Item = Append<'_>>) {
-        let mut submitted = VecDeque::with_capacity(QUEUE);
-        for append in appends {
-            if submitted.len() == QUEUE {
-                let first: Submitted = submitted.pop_front().unwrap();
-                first.wait();
-            }
-            submitted.push_back(self.submit(&append, None));
-        }
-        for one in submitted {
-            one.wait();
-        }
-        self.heads.lock().unwrap().clear();
+        self.pipeline(appends, QUEUE);
     }
 
     fn stream(&self, name: &str, from: u64, each: Each<'_>) {
@@ -214,7 +177,7 @@ impl Engine for Uma {
             return self.pages(Some(&of_stream(name)), each);
         }
         // Versions are unknown to it, but how many events there are from that one on is known.
-        let behind = (self.head(name).0 + 1).saturating_sub(from);
+        let behind = (self.version(name) + 1).saturating_sub(from);
         let newest = self.db.read(Some(of_stream(name)), None, true, Some(behind as u32)).unwrap();
         let newest: Vec<_> = newest.map(Result::unwrap).collect();
         newest.iter().rev().for_each(|found| each(seen(found)));
@@ -238,11 +201,8 @@ impl Engine for Uma {
     }
 
     fn append_if(&self, append: Append<'_>, terms: &Terms<'_>, after: u64) {
-        // A condition has one position: the stream's version is checked here.
-        assert_eq!(self.head(append.stream).0, append.version, "{} is elsewhere", append.stream);
         let condition = DcbAppendCondition::new(query(terms)).after(Some(after));
-        let position = self.submit(&append, Some(condition)).wait();
-        self.appended(&append, position);
+        self.submit(&append, Some(condition)).wait();
     }
 }
 
