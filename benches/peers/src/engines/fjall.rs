@@ -2,7 +2,7 @@
 //! one batch an append. Its journal hands each batch to the operating system when it is written
 //! (`PersistMode::Buffer`); for durable rows the batch is persisted with `SyncData`. It has no group
 //! commit, so that appends of several threads that meet become one batch; pipelined ones are
-//! persisted together. 64 MiB of cache. Streams' versions are kept in memory.
+//! persisted together. 256 MiB of cache. Streams' versions are kept in memory.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub const KIND: Kind = Kind {
     cannot: &[(Task::Moments, NO_MOMENTS), (Task::Tags, NO_TAGS)],
 };
 
-const CACHE_BYTES: u64 = 64 << 20;
+const CACHE_BYTES: u64 = 256 << 20;
 
 struct Fjall {
     db: Database,

@@ -1,7 +1,7 @@
 //! RocksDB used plainly: one column family with the events by position, one with the positions by
 //! (stream, version). Each append is a `WriteBatch` in the WAL, synced for durable rows; threads
 //! share syncs through its own group commit, and pipelined appends are written without waiting and
-//! synced together. lz4, Bloom filters, 64 MiB of block cache, write buffers of 64 MiB. Positions of
+//! synced together. lz4, Bloom filters, 256 MiB of block cache, write buffers of 64 MiB. Positions of
 //! a stream are fetched by sorted batches. Streams' versions are kept in memory.
 //!
 //! Two layouts: with positions in the second family, and with a second copy of the events in it,
@@ -37,7 +37,7 @@ pub const CLUSTERED: Kind = Kind {
 
 const EVENTS: &str = "events";
 const STREAMS: &str = "streams";
-const CACHE_BYTES: usize = 64 << 20;
+const CACHE_BYTES: usize = 256 << 20;
 const WRITE_BUFFER_BYTES: usize = 64 << 20;
 /// Positions fetched at once.
 const PAGE: usize = 64;

@@ -1,7 +1,7 @@
 //! UmaDB: a store for dynamic consistency boundaries, with its own writer thread, which takes all
 //! requests that wait into one commit. A stream is a tag. Its events have no versions: they stand in
 //! front of the data, and streams' versions are kept in memory, which is cheaper than a condition on
-//! each append. Pages are read through a map. Every commit is synced.
+//! each append. Pages are read through a map, and kept decoded in its cache. Every commit is synced.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ const QUEUE: usize = 4_096;
 const BATCH_EVENTS: usize = 1_000;
 /// Events read at once.
 const PAGE: u32 = 1_000;
+/// Pages that it keeps decoded.
+const CACHE_MEBIBYTES: usize = 256;
 const METADATA: &str = "metadata";
 
 struct Uma {
@@ -59,6 +61,7 @@ impl Uma {
     fn open(path: &Path, settings: &Settings) -> Self {
         std::fs::create_dir_all(path).unwrap();
         let options = StorageOptions::default().db_path(path).read_method(ReadMethod::Mmap);
+        let options = options.page_cache_max_mb(CACHE_MEBIBYTES);
         let mvcc = Arc::new(Mvcc::new(false, options).unwrap());
         let db = UmaDb::from_arc(Arc::clone(&mvcc));
         let (requests, queue) = mpsc::channel(QUEUE);
