@@ -1,5 +1,5 @@
 //! The rows that append. Each run makes a new store and times the appends alone; the first one
-//! checks what is in it. A slow engine is stopped after [`LONGEST`], and its rate is that of what it
+//! checks what is in it. A slow engine is stopped after six seconds, and its rate is that of what it
 //! did until then, from an emptier store than the others'.
 
 use std::sync::Barrier;

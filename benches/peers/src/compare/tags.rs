@@ -1,6 +1,6 @@
 //! The rows on types and tags: queries, and appends under a condition. The store holds twice as many
 //! events as the others, one half tagged `a` and the other `b`, so that each list is as long as the
-//! other stores are; one of `a` in [`BOTH`] has `d` too, as all of `b` have.
+//! other stores are; one of `a` in a thousand has `d` too, as all of `b` have.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
