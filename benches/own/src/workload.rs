@@ -25,7 +25,7 @@ pub const SEED: u64 = 42;
 pub const LABEL: &str = "256 B payload, 32 B metadata, 20 types, 10,000 streams Zipf";
 
 /// Different events, as a rule; calls take them in turn.
-const POOL: usize = 4_096;
+pub const POOL: usize = 4_096;
 /// The weight of the most written stream.
 const WEIGHT: u64 = 1 << 32;
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use annals::Durability;
 use annals_benches::read::{Loaded, Row};
 use annals_benches::turns::{ROUNDS, Turns};
-use annals_benches::workload::{Call, LABEL, Workload};
+use annals_benches::workload::{Call, LABEL, POOL, SEED, STREAMS, Workload};
 use annals_benches::{append, folder};
 
 const EVENTS: usize = 200_000;
@@ -38,18 +38,31 @@ fn main() {
             append_row(&name, floor, &workload, &shares, Durability::Sync);
         }
     }
-    if Row::ALL.iter().any(|row| wanted(row.label())) {
-        let loaded = Loaded::new(&workload, events, 1);
-        for row in Row::ALL.into_iter().filter(|row| wanted(row.label())) {
-            let floor = if row == Row::Scan { "0.7" } else { "" };
-            let rate = |run: &dyn Fn(Row)| {
-                let start = Instant::now();
-                run(row);
-                loaded.events(row) as f64 / start.elapsed().as_secs_f64()
-            };
-            let limit = || rate(&|row| loaded.limit(row));
-            measure(row.label(), floor, limit, || rate(&|row| loaded.annals(row)));
-        }
+    for batch in [1, 100, 10_000] {
+        read_rows(events, batch, &wanted);
+    }
+}
+
+/// The rows that read, of a store that was loaded by commits of `batch` events.
+fn read_rows(events: usize, batch: usize, wanted: &dyn Fn(&str) -> bool) {
+    let name = |row: Row| match batch {
+        1 => row.label().to_owned(),
+        _ => format!("{}, {batch} a commit", row.label()),
+    };
+    let rows: Vec<Row> = Row::ALL.into_iter().filter(|&row| wanted(&name(row))).collect();
+    if rows.is_empty() || events < batch {
+        return;
+    }
+    let loaded = Loaded::new(&Workload::with_pool(SEED, STREAMS, batch.max(POOL)), events, batch);
+    for row in rows.into_iter().filter(|&row| loaded.events(row) > 0) {
+        let rate = |run: &dyn Fn(Row)| {
+            let start = Instant::now();
+            run(row);
+            loaded.events(row) as f64 / start.elapsed().as_secs_f64()
+        };
+        let limit = || rate(&|row| loaded.limit(row));
+        let annals = || rate(&|row| loaded.annals(row));
+        measure(&name(row), row.floor(), limit, annals);
     }
 }
 

@@ -5,17 +5,21 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use memmap2::Mmap;
+
 use super::{Frame, take_frame};
 
 /// Bytes read at once by whoever goes through the file.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// The file, and where in it each event lies.
+/// The file, and where in it each event lies. Who goes through it reads it piece by piece; single
+/// events are read where they lie in a memory map.
 #[derive(Debug)]
 pub struct PlainReader {
     file: File,
+    map: Mmap,
     spans: Vec<Span>,
-    streams: HashMap<String, Vec<Span>>,
+    streams: HashMap<String, Vec<u64>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -29,16 +33,19 @@ impl PlainReader {
     #[must_use]
     pub fn open(path: &Path) -> Self {
         let file = File::open(path).unwrap();
-        let (mut spans, mut streams) = (Vec::new(), HashMap::<String, Vec<Span>>::new());
+        let (mut spans, mut streams) = (Vec::new(), HashMap::<String, Vec<u64>>::new());
         go_through(&file, &mut |frame, span| {
             spans.push(span);
             let name = str::from_utf8(frame.stream).unwrap();
             match streams.get_mut(name) {
-                Some(spans) => spans.push(span),
-                None => drop(streams.insert(name.to_owned(), vec![span])),
+                Some(starts) => starts.push(span.start),
+                None => drop(streams.insert(name.to_owned(), vec![span.start])),
             }
         });
-        Self { file, spans, streams }
+        #[expect(unsafe_code, reason = "nothing changes the file as long as it is mapped")]
+        // SAFETY: it is written, and nobody else knows of it.
+        let map = unsafe { Mmap::map(&file) }.unwrap();
+        Self { file, map, spans, streams }
     }
 
     /// How many events there are.
@@ -70,33 +77,30 @@ impl PlainReader {
         }
     }
 
-    /// The events at these positions (1, 2, 3 …), with one positional read each.
+    /// The events at these positions (1, 2, 3 …).
     pub fn at(&self, positions: &[u64], each: &mut dyn FnMut(Frame<'_>)) {
-        let mut bytes = Vec::new();
         for &position in positions {
-            each(self.frame(self.spans[position as usize - 1], &mut bytes));
+            each(self.frame(self.spans[position as usize - 1].start));
         }
     }
 
-    /// The events of a stream, in order, with one positional read each.
-    pub fn stream(&self, name: &str, each: &mut dyn FnMut(Frame<'_>)) {
-        let mut bytes = Vec::new();
-        for &span in self.streams.get(name).into_iter().flatten() {
-            each(self.frame(span, &mut bytes));
+    /// The events of a stream, in order, from the version behind `version` on.
+    pub fn stream(&self, name: &str, version: u64, each: &mut dyn FnMut(Frame<'_>)) {
+        let starts = self.streams.get(name).map(Vec::as_slice).unwrap_or_default();
+        for &start in &starts[version as usize..] {
+            each(self.frame(start));
         }
     }
 
     /// The last event of a stream.
     pub fn last(&self, name: &str, each: &mut dyn FnMut(Frame<'_>)) {
-        if let Some(&span) = self.streams.get(name).and_then(|spans| spans.last()) {
-            each(self.frame(span, &mut Vec::new()));
+        if let Some(&start) = self.streams.get(name).and_then(|starts| starts.last()) {
+            each(self.frame(start));
         }
     }
 
-    fn frame<'a>(&self, span: Span, bytes: &'a mut Vec<u8>) -> Frame<'a> {
-        bytes.resize(span.length, 0);
-        self.file.read_exact_at(bytes, span.start).unwrap();
-        take_frame(bytes).unwrap().0
+    fn frame(&self, start: u64) -> Frame<'_> {
+        take_frame(&self.map[start as usize..]).unwrap().0
     }
 }
 
