@@ -77,6 +77,18 @@ impl Iterator for Events {
     type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Result<Event>> {
+        // What is nearly always there goes straight out: each hand it passes through costs a copy.
+        if self.left > 0 && self.filter.is_none() {
+            let event = match &mut self.state {
+                State::Forward(scan) => scan.next_whole(),
+                State::Stream(events) => events.next_whole(),
+                _ => None,
+            };
+            if let Some(event) = event {
+                self.left -= 1;
+                return Some(Ok(event));
+            }
+        }
         let error = loop {
             let next = match &mut self.state {
                 // Before the limit is looked at: a wrong argument is told of in any case.
@@ -89,15 +101,7 @@ impl Iterator for Events {
                     }
                 }
                 _ if self.left == 0 => return None,
-                // An event goes straight out: each hand it passes through costs a copy.
-                State::Forward(scan) => match scan.next()? {
-                    Ok(event) if self.filter.as_ref().is_none_or(|query| query.matches(&event)) => {
-                        self.left -= 1;
-                        return Some(Ok(event));
-                    }
-                    Ok(_) => continue,
-                    Err(error) => break Error::from(error),
-                },
+                State::Forward(scan) => scan.next()?.map_err(Error::from),
                 State::Backward(scan) => scan.next()?.map_err(Error::from),
                 State::Stream(events) => events.next()?,
                 State::Postings(events) => events.next()?,
@@ -220,7 +224,9 @@ impl StreamEvents {
             let head = index.head(&stream, Position::START, position)?;
             Ok(head.map(|head| head.version).unwrap_or_default())
         };
-        let low = version_at(from.minus(1))?.plus(1).max(read.from_version.unwrap_or_default());
+        let before =
+            if from == Position::new(1) { Version::NONE } else { version_at(from.minus(1))? };
+        let low = before.plus(1).max(read.from_version.unwrap_or_default());
         let high = version_at(to)?;
         Ok(Self {
             backward: read.backward,
@@ -235,6 +241,24 @@ impl StreamEvents {
             stream,
             held: None,
         })
+    }
+
+    /// The next event, where its position is known and it is whole and has the version that is next.
+    /// `None` where [`StreamEvents::next`] has to take a closer look.
+    #[inline]
+    fn next_whole(&mut self) -> Option<Event> {
+        let is_ready = self.held.is_none() && self.low <= self.high;
+        let &position = self.page.last().filter(|&&position| is_ready && position >= self.from)?;
+        let event = self.cursor.get_whole(position)?;
+        let version = if self.backward { self.high } else { self.low };
+        if event.version() != version {
+            return None;
+        }
+        self.page.pop();
+        self.cursor.step(self.page.iter().rev().copied());
+        self.at = position;
+        self.pass(Some(version));
+        Some(event)
     }
 
     fn next(&mut self) -> Option<Result<Event>> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use annals_types::Position;
 
+use crate::error::Result;
 use crate::offsets::Offsets;
 use crate::reader::LogReader;
 use crate::segment::Segment;
@@ -15,25 +16,46 @@ use crate::window::Stride;
 #[derive(Clone, Debug)]
 pub(crate) struct Reach {
     pub(crate) segment: Arc<Segment>,
-    /// The last position that it can hold, where another segment follows it.
-    pub(crate) last: Option<Position>,
-    pub(crate) offsets: Offsets,
+    /// It has every event up to here that comes behind its first.
+    last: Position,
+    offsets: Offsets,
 }
 
 impl Reach {
+    /// Of the segment that holds `position`, which is visible; `None` where none does. `before` is
+    /// one that was looked at already.
+    pub(crate) fn of(
+        reader: &LogReader,
+        position: Position,
+        before: Option<&Self>,
+    ) -> Result<Option<Self>> {
+        // Before the segments: an event of one that is not among them is not visible yet.
+        let visible = reader.visible();
+        let Some((segment, last)) = reader.segment_of(position) else { return Ok(None) };
+        let last = last.unwrap_or(visible).max(position);
+        Ok(Some(match before {
+            Some(before) if Arc::ptr_eq(&before.segment, &segment) => {
+                Self { segment, last, offsets: before.offsets.clone() }
+            }
+            _ => Self { offsets: reader.shared.tables.offsets(&segment)?, segment, last },
+        }))
+    }
+
     /// Whether the event stands in this segment, and in no other behind it.
+    #[inline]
     pub(crate) fn holds(&self, position: Position) -> bool {
-        self.segment.header.first.position < position
-            && self.last.is_some_and(|last| position <= last)
+        self.segment.header.first.position < position && position <= self.last
     }
 
     /// The number of the event in the segment, from 0.
+    #[inline]
     fn index(&self, position: Position) -> Option<usize> {
         let index = position.get().checked_sub(self.segment.first_event().get())?;
         usize::try_from(index).ok()
     }
 
     /// Where the record of the event begins, as the segment's table says.
+    #[inline]
     pub(crate) fn offset(&self, position: Position) -> Option<u64> {
         self.offsets.get(self.index(position)?)
     }
@@ -44,12 +66,18 @@ impl Reach {
 pub(crate) struct Ahead {
     entries: Option<Reach>,
     events: Option<Reach>,
+    /// The last event that was asked for.
+    last: Position,
 }
 
 impl Ahead {
     /// It is soon asked where the event stands.
+    #[inline]
     pub(crate) fn entry(&mut self, reader: &LogReader, position: Position) {
-        if let Some(reach) = reach(reader, &mut self.entries, position)
+        if !holds(self.entries.as_ref(), position) {
+            self.entries = mapped(reader, position, self.entries.as_ref());
+        }
+        if let Some(reach) = &self.entries
             && let Some(index) = reach.index(position)
         {
             reach.offsets.prefetch(index);
@@ -57,8 +85,21 @@ impl Ahead {
     }
 
     /// The event is soon read.
+    #[inline]
     pub(crate) fn event(&mut self, reader: &LogReader, position: Position) {
-        if let Some(reach) = reach(reader, &mut self.events, position)
+        let is_neighbour = self.last.get().abs_diff(position.get()) == 1;
+        self.last = position;
+        // Neighbours are read in a row, which the processor sees by itself.
+        if is_neighbour {
+            return;
+        }
+        if !holds(self.events.as_ref(), position) {
+            self.events = match &self.entries {
+                Some(reach) if reach.holds(position) => Some(reach.clone()),
+                _ => mapped(reader, position, self.events.as_ref()),
+            };
+        }
+        if let Some(reach) = &self.events
             && let Some(offset) = reach.offset(position)
         {
             let (start, length) = Stride::MAPPED.around(offset);
@@ -72,24 +113,12 @@ impl Ahead {
     }
 }
 
-/// Moves to the segment of the event, where that is mapped.
-fn reach<'a>(
-    reader: &LogReader,
-    at: &'a mut Option<Reach>,
-    position: Position,
-) -> Option<&'a Reach> {
-    if !at.as_ref().is_some_and(|reach| reach.holds(position)) {
-        let (segment, last) = reader.segment_of(position)?;
-        if !segment.file.is_mapped() {
-            return None;
-        }
-        match at {
-            Some(reach) if Arc::ptr_eq(&reach.segment, &segment) => reach.last = last,
-            _ => {
-                let offsets = reader.shared.tables.offsets(&segment).ok()?;
-                *at = Some(Reach { segment, last, offsets });
-            }
-        }
-    }
-    at.as_ref()
+fn holds(reach: Option<&Reach>, position: Position) -> bool {
+    reach.is_some_and(|reach| reach.holds(position))
+}
+
+/// The segment of the event, where that is mapped.
+fn mapped(reader: &LogReader, position: Position, before: Option<&Reach>) -> Option<Reach> {
+    let reach = Reach::of(reader, position, before).ok()??;
+    reach.segment.file.is_mapped().then_some(reach)
 }

@@ -6,7 +6,6 @@ use crate::error::{LogError, Result};
 use crate::format::event::Event;
 use crate::lookup::EventCursor;
 use crate::reader::LogReader;
-use crate::window::Stride;
 
 /// The events of a range of positions, newest first. Behind a damaged event it goes on; any other
 /// error ends it. What is lost for good is passed over.
@@ -20,7 +19,7 @@ pub struct ScanBack {
 impl ScanBack {
     pub(crate) fn new(reader: LogReader, from: Position, to: Position) -> Self {
         let from = from.min(reader.visible());
-        Self { cursor: EventCursor::with_stride(reader, Stride::BACKWARD), next: from, to }
+        Self { cursor: EventCursor::new(reader), next: from, to }
     }
 }
 

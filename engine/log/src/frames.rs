@@ -1,6 +1,6 @@
 //! Reading frames and their records out of a segment, over damage where there is some.
 
-use annals_types::{Bytes, Place, Position, Version};
+use annals_types::{Place, Position, Version};
 use memchr::memmem::Finder;
 
 use crate::error::Result;
@@ -13,6 +13,7 @@ use crate::format::frame::{
 };
 use crate::offsets::EVENT_BYTES_MIN;
 use crate::segment::Segment;
+use crate::slice::Slice;
 use crate::window::Window;
 
 /// What is looked at in one piece.
@@ -71,9 +72,7 @@ pub(crate) fn read_frame(
     if offset + u64::from(length) > bound {
         return Ok(Err(FrameFault::Short));
     }
-    // A short frame in one piece, so that its records need not be fetched anew.
-    let ahead = (header_length as usize).max((length as usize).min(PIECE_BYTES));
-    let bytes = window.peek(offset, ahead).map_err(|error| segment.io(error))?;
+    let bytes = window.peek(offset, header_length as usize).map_err(|error| segment.io(error))?;
     let header = match FrameHeader::decode(bytes, segment.header.salt, offset) {
         Ok(header) => header,
         Err(fault) => return Ok(Err(fault)),
@@ -91,8 +90,9 @@ pub(crate) fn read_frame(
 }
 
 /// The event in the frame at `offset`, where it is what nearly all are: the one at `position`, alone
-/// in its commit, whole, in one piece; `offset` moves behind it. `None` where a closer look is
+/// in its commit, whole, in one piece; `offset` moves behind the frame. `None` where a closer look is
 /// needed.
+#[inline(always)]
 pub(crate) fn read_only_event(
     window: &mut Window,
     segment: &Segment,
@@ -104,30 +104,60 @@ pub(crate) fn read_only_event(
     let salt = segment.header.salt;
     let at = *offset;
     let fixed = window.peek(at, FIXED_BYTES).ok()?;
-    let (header_length, length) = FrameHeader::claimed(fixed).ok()?;
-    let (record, length) = (header_length as usize, length as usize);
+    // One of several may be far behind its header: nothing in between is read for it.
+    let length = FrameHeader::claims_one(fixed)?;
     let end = at + length as u64;
     if length > PIECE_BYTES || end > bound {
         return None;
     }
-    let frame = window.peek(at, length).ok()?;
+    let range = window.load(at, length).ok()?;
+    let frame = window.at(&range);
     let header = FrameHeader::decode(frame, salt, at).ok()?;
+    let record = header.header_length as usize;
     let only =
         header.kind == FrameKind::Commit && header.count == 1 && header.first.position == position;
     let (name, version) = StreamTable::only(frame.get(..record).filter(|_| only)?)?;
     let mut prefix = Cursor::new(frame.get(record..)?);
     let stored = prefix.u32()?;
-    let sum = crc32fast::hash(prefix.left());
-    let whole = sum ^ checksum::mask(salt, at + record as u64) == stored
-        && prefix.u32()? as usize == prefix.left().len();
-    let frame = window.get(at, length).ok().filter(|_| whole)?;
-    let record = record + RECORD_PREFIX_BYTES;
-    let history = history(header.epoch);
-    let event = Event::decode_only(frame, record, name, version, &header, history);
-    if event.is_some() {
-        *offset = end;
+    let sum = checksum::sealed(prefix.left(), salt, at + record as u64);
+    if sum != stored || prefix.u32()? as usize != prefix.left().len() {
+        return None;
     }
-    event
+    let (record, history) = (record + RECORD_PREFIX_BYTES, history(header.epoch));
+    let share = || window.share(&range);
+    let event = Event::decode_only(frame, record, name, version, &header, history, share)?;
+    *offset = end;
+    Some(event)
+}
+
+/// The event at `position` in the record at `offset`, where that is whole and one of `frame`; and where
+/// the record ends. `None` where a closer look is needed.
+pub(crate) fn read_event_of(
+    frame: &Frame,
+    window: &mut Window,
+    segment: &Segment,
+    offset: u64,
+    position: Position,
+    history: Option<u64>,
+) -> Option<(Event, u64)> {
+    let streams = frame.streams.as_ref()?;
+    let prefix = window.peek(offset, RECORD_PREFIX_BYTES).ok()?;
+    let mut prefix = Cursor::new(prefix);
+    let (stored, length) = (prefix.u32()?, prefix.u32()? as usize);
+    let end = offset + (RECORD_PREFIX_BYTES + length) as u64;
+    if length > PIECE_BYTES || end > frame.end() {
+        return None;
+    }
+    let range = window.load(offset, RECORD_PREFIX_BYTES + length).ok()?;
+    let sealed = window.at(&range).get(4..)?;
+    if checksum::sealed(sealed, segment.header.salt, offset) != stored {
+        return None;
+    }
+    let payload = range.start + RECORD_PREFIX_BYTES..range.end;
+    let (record, share) = (window.at(&payload), || window.share(&payload));
+    let back = offset - frame.offset;
+    let event = Event::decode_one(record, back, &frame.header, streams, history, share)?;
+    (event.position() == position).then_some((event, end))
 }
 
 /// A record whose checksum is proven.
@@ -136,13 +166,13 @@ pub(crate) struct Record {
     /// Where in the segment it begins.
     pub(crate) offset: u64,
     /// What stands behind its prefix.
-    pub(crate) payload: Bytes,
+    pub(crate) payload: Slice,
     /// Its checksum without the mask.
     pub(crate) plain_checksum: u32,
 }
 
 impl Record {
-    fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.offset + (RECORD_PREFIX_BYTES + self.payload.len()) as u64
     }
 }
@@ -227,6 +257,26 @@ impl FrameRecords {
             offset,
             bytes: self.offset.saturating_sub(offset),
         }))
+    }
+
+    /// The event at `position`, where the next record is that and whole; then goes past it. `None`
+    /// where a closer look is needed.
+    #[inline]
+    pub(crate) fn next_event(
+        &mut self,
+        window: &mut Window,
+        segment: &Segment,
+        position: Position,
+        history: Option<u64>,
+    ) -> Option<Event> {
+        let Self { frame, index, offset } = self;
+        if frame.position(*index) != position {
+            return None;
+        }
+        let (event, end) = read_event_of(frame, window, segment, *offset, position, history)?;
+        *index += 1;
+        *offset = end;
+        Some(event)
     }
 
     /// Whether all records were read.

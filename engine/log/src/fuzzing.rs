@@ -12,6 +12,7 @@ use crate::format::footer::{Summary, TRAILER_BYTES, Trailer};
 use crate::format::frame::{FIXED_BYTES, FrameHeader, FrameKind, RECORD_PREFIX_BYTES, StreamTable};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::format::state::{SLOT_BYTES, SLOT_OFFSETS, State};
+use crate::slice::Slice;
 
 /// A segment's header: what is decoded is encoded to the same bytes.
 pub fn segment_header(bytes: &[u8]) {
@@ -124,7 +125,7 @@ pub fn frame(bytes: &[u8], salt: u64, offset: u64) {
     let frame = &bytes[..bytes.len().min(header.length as usize)];
     let mut at = header.header_length as usize;
     while let Some(record) = record(&frame[at..], salt, offset + at as u64) {
-        let payload = Bytes::copy_from_slice(&record[RECORD_PREFIX_BYTES..]);
+        let payload = Slice::from(record[RECORD_PREFIX_BYTES..].to_vec());
         match &streams {
             Some(streams) => event(payload, at as u64, &header, streams),
             None => {
@@ -159,7 +160,7 @@ fn table_bytes(streams: &StreamTable) -> Vec<u8> {
     bytes
 }
 
-fn event(payload: Bytes, back: u64, header: &FrameHeader, streams: &StreamTable) {
+fn event(payload: Slice, back: u64, header: &FrameHeader, streams: &StreamTable) {
     let Some(event) = Event::decode(payload, back, header, streams, Some(1)) else { return };
     let again = as_new(&event);
     let mut content = Vec::new();
@@ -264,7 +265,7 @@ pub fn round_trip(stream: &str, version: Version, events: &[NewEvent], spot: &Sp
     for (index, new) in (0..).zip(events) {
         let at = (bytes.len() - rest.len()) as u64;
         let record = record(rest, spot.salt, spot.offset + at).expect("a whole record");
-        let payload = Bytes::copy_from_slice(&record[RECORD_PREFIX_BYTES..]);
+        let payload = Slice::from(record[RECORD_PREFIX_BYTES..].to_vec());
         let event = Event::decode(payload, at, &header, &streams, Some(1)).expect("an event");
         assert_eq!(&as_new(&event), new);
         assert_eq!((event.stream(), event.version()), (stream, version.plus(index)));

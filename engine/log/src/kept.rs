@@ -234,8 +234,9 @@ impl Spot {
         };
         let mut cursor = Cursor::new(&record.payload);
         RecordHead::decode(&mut cursor);
-        let share = |data: &[u8]| record.payload.slice_ref(data);
-        let Some(kept) = kept_in(cursor.left(), share) else { return Ok(None) };
+        let Some(kept) = kept_in(cursor.left(), |data| record.payload.share(data)) else {
+            return Ok(None);
+        };
         if !kept.fits(&records.frame.header) {
             return Ok(None);
         }

@@ -45,6 +45,7 @@ mod repair;
 mod scan;
 mod seal;
 mod segment;
+mod slice;
 mod state_page;
 mod verify;
 mod walk;

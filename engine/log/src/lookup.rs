@@ -9,20 +9,19 @@ use crate::error::{LogError, Result};
 use crate::format::cursor::Cursor;
 use crate::format::event::{Event, RecordHead};
 use crate::format::frame::RECORD_PREFIX_BYTES;
-use crate::frames::{Frame, Record, read_frame, read_only_event, read_record};
+use crate::frames::{Frame, Record, read_event_of, read_frame, read_only_event, read_record};
 use crate::reader::LogReader;
 use crate::segment::Segment;
-use crate::window::{Stride, Window};
+use crate::window::{Row, Stride, Window};
 
 /// The longest number that says how far a record lies behind its frame.
 const VARINT_BYTES_MAX: usize = 5;
 
 /// Reads single events, each with its frame's header; the piece of file and the header read last
-/// are kept, so that neighbours cost little.
+/// are kept, so that neighbours cost little. Of events in a row, more is read at once.
 #[derive(Debug)]
 pub struct EventCursor {
     reader: LogReader,
-    stride: Stride,
     at: Option<Spot>,
     ahead: Ahead,
 }
@@ -33,8 +32,12 @@ struct Spot {
     reach: Reach,
     window: Window,
     bound: u64,
+    /// The frame looked into last, where that has several events.
     frame: Option<Frame>,
     history: (u32, Option<u64>),
+    /// The event given last, and where it ends.
+    last: Position,
+    end: u64,
 }
 
 /// Where an event stands, proven.
@@ -50,11 +53,7 @@ impl EventCursor {
     const AHEAD: usize = 16;
 
     pub(crate) fn new(reader: LogReader) -> Self {
-        Self::with_stride(reader, Stride::RANDOM)
-    }
-
-    pub(crate) fn with_stride(reader: LogReader, stride: Stride) -> Self {
-        Self { reader, stride, at: None, ahead: Ahead::default() }
+        Self { reader, at: None, ahead: Ahead::default() }
     }
 
     /// The event at `position`, which must be visible; `None` where it is one of
@@ -62,54 +61,46 @@ impl EventCursor {
     ///
     /// # Errors
     /// [`LogError::Damaged`] where its bytes are not what was written, and I/O errors.
+    #[inline]
     pub fn get(&mut self, position: Position) -> Result<Option<Event>> {
+        if let Some(event) = self.get_whole(position) {
+            return Ok(Some(event));
+        }
         match self.read(position) {
             Err(LogError::Damaged(_)) if self.reader.is_lost(position) => Ok(None),
             event => event.map(Some),
         }
     }
 
+    /// The event at `position`, which must be visible, where it is as nearly all are: whole, and alone
+    /// in its commit or in one that was entered. `None` where [`EventCursor::get`] has to take a closer
+    /// look.
+    #[inline]
+    pub fn get_whole(&mut self, position: Position) -> Option<Event> {
+        let Self { reader, at, ahead } = self;
+        let spot = place(reader, at, ahead, position).ok()?;
+        spot.turn_to(position);
+        let event = spot.read_whole(reader, position)?;
+        spot.last = position;
+        Some(event)
+    }
+
     fn read(&mut self, position: Position) -> Result<Event> {
-        if let Some(event) = self.read_only(position) {
-            return Ok(event);
-        }
         let located = self.locate(position)?;
-        let Some(place) = &mut self.at else { return Err(nowhere(position)) };
-        let epoch = located.frame.header.epoch;
-        if place.history.0 != epoch {
-            place.history = (epoch, self.reader.history(epoch));
-        }
+        let Some(spot) = &mut self.at else { return Err(nowhere(position)) };
         let record = located.record;
+        let history = spot.history(&self.reader, located.frame.header.epoch);
         let event = located.frame.streams.as_ref().and_then(|streams| {
             let back = record.offset - located.frame.offset;
             let header = &located.frame.header;
-            Event::decode(record.payload.clone(), back, header, streams, place.history.1)
+            Event::decode(record.payload.clone(), back, header, streams, history)
         });
+        (spot.last, spot.end) = (position, record.end());
         event.ok_or_else(|| {
             let bytes = record.payload.len() as u64;
             let what = "the event's fields contradict each other";
-            lost(&place.reach.segment, record.offset, bytes, position, what)
+            lost(&spot.reach.segment, record.offset, bytes, position, what)
         })
-    }
-
-    /// The event at `position`, where it is what nearly all are: alone in its commit, and whole.
-    fn read_only(&mut self, position: Position) -> Option<Event> {
-        let Self { reader, stride, at, ahead } = self;
-        let spot = place(reader, *stride, at, ahead, position).ok()?;
-        let offset = spot.reach.offset(position)?;
-        let mut start = frame_of(&mut spot.window, offset)?;
-        if spot.frame.as_ref().is_some_and(|frame| frame.offset == start) {
-            // One of several.
-            return None;
-        }
-        let Spot { reach, window, bound, history, .. } = spot;
-        let epochs = |epoch| {
-            if history.0 != epoch {
-                *history = (epoch, reader.history(epoch));
-            }
-            history.1
-        };
-        read_only_event(window, &reach.segment, &mut start, *bound, position, epochs)
     }
 
     /// These events are asked for next, the first of them first: what is mapped is fetched meanwhile.
@@ -148,8 +139,8 @@ impl EventCursor {
     }
 
     fn look(&mut self, position: Position) -> Result<Located> {
-        let Self { reader, stride, at, ahead } = self;
-        let place = place(reader, *stride, at, ahead, position)?;
+        let Self { reader, at, ahead } = self;
+        let place = place(reader, at, ahead, position)?;
         let segment = &place.reach.segment;
         let Some(offset) = place.reach.offset(position) else {
             let what = "the event lies in a damaged part of the segment";
@@ -182,7 +173,72 @@ impl EventCursor {
     }
 }
 
+impl Spot {
+    fn new(reach: Reach) -> Self {
+        let segment = &reach.segment;
+        let stride = if segment.file.is_mapped() { Stride::MAPPED } else { Stride::RANDOM };
+        let window = Window::new(Arc::clone(&segment.file), stride);
+        let bound = segment.frames_bound();
+        let (history, last) = ((0, None), Position::MAX);
+        Self { reach, window, bound, frame: None, history, last, end: 0 }
+    }
+
+    /// The event at `position` is read next.
+    #[inline]
+    fn turn_to(&mut self, position: Position) {
+        self.window.expect(if position == self.last.plus(1) {
+            Some(Row::Forward)
+        } else if position.plus(1) == self.last {
+            Some(Row::Backward)
+        } else {
+            None
+        });
+    }
+
+    #[inline]
+    fn read_whole(&mut self, reader: &LogReader, position: Position) -> Option<Event> {
+        // Mostly right behind the one before.
+        let is_next = position == self.last.plus(1);
+        let offset = if is_next { Some(self.end) } else { self.reach.offset(position) }?;
+        if let Some(frame) = &self.frame
+            && frame.offset < offset
+            && offset < frame.end()
+        {
+            let history = history(&mut self.history, reader, frame.header.epoch);
+            let segment = &self.reach.segment;
+            let (event, end) =
+                read_event_of(frame, &mut self.window, segment, offset, position, history)?;
+            self.end = end;
+            return Some(event);
+        }
+        let mut start = if is_next { offset } else { frame_of(&mut self.window, offset)? };
+        let Self { reach, window, bound, history: last, .. } = self;
+        let history = |epoch| history(last, reader, epoch);
+        let event = read_only_event(window, &reach.segment, &mut start, *bound, position, history)?;
+        self.end = start;
+        Some(event)
+    }
+
+    fn history(&mut self, reader: &LogReader, epoch: u32) -> Option<u64> {
+        history(&mut self.history, reader, epoch)
+    }
+}
+
+/// What goes into derived ids; looked up when the epoch changes.
+#[inline]
+pub(crate) fn history(
+    last: &mut (u32, Option<u64>),
+    reader: &LogReader,
+    epoch: u32,
+) -> Option<u64> {
+    if last.0 != epoch {
+        *last = (epoch, reader.history(epoch));
+    }
+    last.1
+}
+
 /// Where the frame of the record at `offset` begins, as that says.
+#[inline]
 fn frame_of(window: &mut Window, offset: u64) -> Option<u64> {
     let bytes = window.peek(offset, RECORD_PREFIX_BYTES + VARINT_BYTES_MAX).ok()?;
     let back = Cursor::new(bytes.get(RECORD_PREFIX_BYTES..)?).varint()?;
@@ -190,37 +246,39 @@ fn frame_of(window: &mut Window, offset: u64) -> Option<u64> {
 }
 
 /// Moves to the segment that holds `position`.
+#[inline]
 fn place<'a>(
     reader: &LogReader,
-    stride: Stride,
     at: &'a mut Option<Spot>,
     ahead: &Ahead,
     position: Position,
 ) -> Result<&'a mut Spot> {
     if !at.as_ref().is_some_and(|spot| spot.reach.holds(position)) {
-        let reach = match ahead.reach(position) {
-            Some(reach) => reach.clone(),
-            None => {
-                let (segment, last) =
-                    reader.segment_of(position).ok_or_else(|| nowhere(position))?;
-                let is_here =
-                    at.as_ref().is_some_and(|spot| Arc::ptr_eq(&spot.reach.segment, &segment));
-                if is_here {
-                    let spot = at.as_mut().ok_or_else(|| nowhere(position))?;
-                    spot.reach.last = last;
-                    return Ok(spot);
-                }
-                let offsets = reader.shared.tables.offsets(&segment)?;
-                Reach { segment, last, offsets }
-            }
-        };
-        let segment = &reach.segment;
-        let stride = if segment.file.is_mapped() { Stride::MAPPED } else { stride };
-        let window = Window::new(Arc::clone(&segment.file), stride);
-        let (bound, history) = (segment.frames_bound(), (0, None));
-        *at = Some(Spot { reach, window, bound, frame: None, history });
+        move_to(reader, at, ahead, position)?;
     }
     at.as_mut().ok_or_else(|| nowhere(position))
+}
+
+#[cold]
+fn move_to(
+    reader: &LogReader,
+    at: &mut Option<Spot>,
+    ahead: &Ahead,
+    position: Position,
+) -> Result<()> {
+    let before = at.as_ref().map(|spot| &spot.reach);
+    let reach = match ahead.reach(position) {
+        Some(reach) => reach.clone(),
+        None => {
+            let reach = Reach::of(reader, position, before)?;
+            reach.ok_or_else(|| nowhere(position))?
+        }
+    };
+    match at {
+        Some(spot) if Arc::ptr_eq(&spot.reach.segment, &reach.segment) => spot.reach = reach,
+        _ => *at = Some(Spot::new(reach)),
+    }
+    Ok(())
 }
 
 fn nowhere(position: Position) -> LogError {

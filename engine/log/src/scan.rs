@@ -8,10 +8,10 @@ use crate::Damage;
 use crate::error::{LogError, Result};
 use crate::format::event::Event;
 use crate::frames::{Frame, FrameRecord, FrameRecords, find_frame, read_frame, read_only_event};
-use crate::lookup::EventCursor;
+use crate::lookup::{EventCursor, history};
 use crate::reader::LogReader;
 use crate::segment::{FRAMES_START, LOG_FOLDER, Segment};
-use crate::window::{Stride, Window};
+use crate::window::Window;
 
 /// The events of a range of positions, in order. A damaged stretch gives one error that names it,
 /// and the scan goes on behind it; any other error ends it. What is lost for good is passed over.
@@ -176,30 +176,28 @@ impl Scan {
     }
 }
 
-/// What goes into derived ids; looked up when the epoch changes.
-fn history(last: &mut (u32, Option<u64>), reader: &LogReader, epoch: u32) -> Option<u64> {
-    if last.0 != epoch {
-        *last = (epoch, reader.history(epoch));
-    }
-    last.1
-}
-
 impl Spot {
-    /// The event at `position`, where it is alone in the frame at which the scan stands.
-    fn only_event(&mut self, reader: &LogReader, position: Position) -> Option<Event> {
-        let busy = self.records.as_ref().is_some_and(|records| !records.is_done());
-        if busy || self.last.is_some_and(|last| position > last) {
+    /// The event at `position`, where the scan stands before it and it is whole, and it is alone in
+    /// its frame or that was entered.
+    fn next_event(&mut self, reader: &LogReader, position: Position) -> Option<Event> {
+        if self.last.is_some_and(|last| position > last) {
             return None;
         }
-        self.records = None;
-        let Self { segment, window, bound, offset, history: last, .. } = self;
-        let history = |epoch| history(last, reader, epoch);
+        let Self { segment, window, bound, offset, history: last, records, .. } = self;
+        let mut history = |epoch| history(last, reader, epoch);
+        if let Some(of) = records {
+            if !of.is_done() {
+                let history = history(of.frame.header.epoch);
+                return of.next_event(window, segment, position, history);
+            }
+            self.records = None;
+        }
         read_only_event(window, segment, offset, *bound, position, history)
     }
 
     /// Where the event at `position` stands; where it is damaged, a place before it.
     fn find(reader: &LogReader, position: Position) -> Result<Self> {
-        let mut cursor = EventCursor::with_stride(reader.clone(), Stride::RANDOM);
+        let mut cursor = EventCursor::new(reader.clone());
         let located = cursor.locate(position);
         let (segment, last) = match reader.segment_of(position) {
             Some(found) => found,
@@ -214,7 +212,7 @@ impl Spot {
             Err(LogError::Damaged(_)) => (FRAMES_START, None),
             Err(error) => return Err(error),
         };
-        let window = Window::new(Arc::clone(&segment.file), Stride::FORWARD);
+        let window = Window::new(Arc::clone(&segment.file), Window::forward(&*segment.file));
         let bound = segment.frames_bound();
         Ok(Self { segment, last, window, bound, offset, records, history: (0, None) })
     }
@@ -239,15 +237,23 @@ impl Spot {
     }
 }
 
+impl Scan {
+    /// The next event, where it is as nearly all are: whole, and right behind the one before. `None`
+    /// where [`Scan::next`] has to take a closer look.
+    #[inline]
+    pub fn next_whole(&mut self) -> Option<Event> {
+        let spot = self.at.as_mut().filter(|_| self.next <= self.to)?;
+        let event = spot.next_event(&self.reader, self.next)?;
+        self.next = self.next.plus(1);
+        Some(event)
+    }
+}
+
 impl Iterator for Scan {
     type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Result<Event>> {
-        if self.next <= self.to
-            && let Some(spot) = &mut self.at
-            && let Some(event) = spot.only_event(&self.reader, self.next)
-        {
-            self.next = self.next.plus(1);
+        if let Some(event) = self.next_whole() {
             return Some(Ok(event));
         }
         let step = self.step();

@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use annals_env::File;
-use annals_types::Bytes;
-use bytes::BytesMut;
+
+use crate::slice::Slice;
 
 /// How a reader moves through a file, and so how much to fetch around what it asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stride {
     /// Bytes to fetch at once.
     chunk: usize,
@@ -19,22 +19,37 @@ pub(crate) struct Stride {
 
 impl Stride {
     /// From the front to the back.
-    pub(crate) const FORWARD: Self = Self { chunk: 128 << 10, lead: 0 };
-    /// From the back to the front.
-    pub(crate) const BACKWARD: Self = Self { chunk: 128 << 10, lead: 120 << 10 };
+    pub(crate) const FORWARD: Self = Self { chunk: 64 << 10, lead: 0 };
+    /// The same in a file that is mapped: what the nearest cache of a processor keeps.
+    pub(crate) const FORWARD_MAPPED: Self = Self { chunk: 16 << 10, lead: 0 };
     /// Behind a writer: mostly a few frames, and each time anew.
     pub(crate) const FOLLOWING: Self = Self { chunk: 16 << 10, lead: 0 };
     /// One event here, one there; the lead mostly holds the header of a one-event commit.
     pub(crate) const RANDOM: Self = Self { chunk: 1024, lead: 192 };
     /// The same in a file that is mapped: no more than most events have.
     pub(crate) const MAPPED: Self = Self { chunk: 512, lead: 128 };
-}
 
-impl Stride {
     /// What is fetched for a record at `offset`: begin and length.
     pub(crate) fn around(self, offset: u64) -> (u64, usize) {
         (offset.saturating_sub(self.lead), self.chunk)
     }
+
+    /// What to fetch next in a row, behind this. Ever more: it may be a short one.
+    fn along(self, row: Row, most: usize) -> Self {
+        let chunk = (self.chunk * 4).min(most);
+        match row {
+            Row::Forward => Self { chunk, lead: Self::RANDOM.lead },
+            // What is asked for comes last; most of it is within the rest.
+            Row::Backward => Self { chunk, lead: chunk as u64 - Self::RANDOM.chunk as u64 / 2 },
+        }
+    }
+}
+
+/// Neighbours that are read one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Row {
+    Forward,
+    Backward,
 }
 
 /// Bytes of one file from `base` on.
@@ -42,87 +57,118 @@ impl Stride {
 pub(crate) struct Window {
     file: Arc<dyn File>,
     stride: Stride,
+    /// The row that is read, and what was fetched last for it.
+    row: Option<Row>,
+    fetched: Stride,
     base: u64,
-    bytes: Bytes,
-    /// What was held before.
-    spare: Bytes,
+    /// So much of the piece holds bytes of the file.
+    filled: usize,
+    piece: Arc<Vec<u8>>,
+    /// The piece before.
+    spare: Arc<Vec<u8>>,
 }
 
 impl Window {
     pub(crate) fn new(file: Arc<dyn File>, stride: Stride) -> Self {
-        Self { file, stride, base: 0, bytes: Bytes::new(), spare: Bytes::new() }
+        let nothing = Arc::new(Vec::new());
+        let spare = Arc::clone(&nothing);
+        let (row, fetched) = (None, stride);
+        Self { file, stride, row, fetched, base: 0, filled: 0, piece: nothing, spare }
+    }
+
+    /// How to go through the file from the front to the back.
+    pub(crate) fn forward(file: &dyn File) -> Stride {
+        if file.is_mapped() { Stride::FORWARD_MAPPED } else { Stride::FORWARD }
+    }
+
+    /// What comes next is one of a row, or nobody knows.
+    #[inline]
+    pub(crate) fn expect(&mut self, row: Option<Row>) {
+        self.row = row;
     }
 
     /// The `length` bytes at `offset`, or those that are there before the file ends.
     #[inline]
     pub(crate) fn peek(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
-        let range = self.range(offset, length)?;
-        Ok(self.bytes.get(range).unwrap_or_default())
+        let range = self.load(offset, length)?;
+        Ok(self.at(&range))
     }
 
     /// As [`Window::peek`]; what is handed out stays valid when the window moves on.
     #[inline]
-    pub(crate) fn get(&mut self, offset: u64, length: usize) -> io::Result<Bytes> {
-        let range = self.range(offset, length)?;
-        Ok(self.bytes.slice(range))
+    pub(crate) fn get(&mut self, offset: u64, length: usize) -> io::Result<Slice> {
+        let range = self.load(offset, length)?;
+        Ok(self.share(&range))
     }
 
+    /// What lies there in the piece, as [`Window::load`] says.
     #[inline]
-    fn range(&mut self, offset: u64, length: usize) -> io::Result<Range<usize>> {
+    pub(crate) fn at(&self, range: &Range<usize>) -> &[u8] {
+        self.piece.get(range.clone()).unwrap_or_default()
+    }
+
+    /// The same, for longer than the window stays.
+    #[inline]
+    pub(crate) fn share(&self, range: &Range<usize>) -> Slice {
+        Slice::of(&self.piece, range.clone())
+    }
+
+    /// Where in the piece the `length` bytes at `offset` lie, or those that are there before the file
+    /// ends; until the next is loaded.
+    #[inline]
+    pub(crate) fn load(&mut self, offset: u64, length: usize) -> io::Result<Range<usize>> {
         if let Some(range) = self.held(offset, length) {
             return Ok(range);
         }
         self.fetch(offset, length)?;
         let start = usize::try_from(offset - self.base).unwrap_or(usize::MAX);
-        let start = start.min(self.bytes.len());
-        Ok(start..start.saturating_add(length).min(self.bytes.len()))
+        let start = start.min(self.filled);
+        Ok(start..start.saturating_add(length).min(self.filled))
     }
 
     #[inline]
     fn held(&self, offset: u64, length: usize) -> Option<Range<usize>> {
         let start = usize::try_from(offset.checked_sub(self.base)?).ok()?;
         let end = start.checked_add(length)?;
-        (end <= self.bytes.len()).then_some(start..end)
+        (end <= self.filled).then_some(start..end)
     }
 
     fn fetch(&mut self, offset: u64, length: usize) -> io::Result<()> {
         // A length is a claim of the file until its checksum is proven: never reserve beyond what
         // the file has.
-        let lead = self.stride.lead.min(offset);
+        let most = Self::forward(&*self.file).chunk;
+        self.fetched = self.row.map_or(self.stride, |row| self.fetched.along(row, most));
+        let lead = self.fetched.lead.min(offset);
         let base = offset - lead;
         let wanted = usize::try_from(lead).unwrap_or(0).saturating_add(length);
-        let size = wanted.max(self.stride.chunk);
-        let size = if size > self.stride.chunk {
+        let mut size = self.fetched.chunk;
+        if wanted > size {
             let left = self.file.len()?.saturating_sub(base);
-            size.min(usize::try_from(left).unwrap_or(usize::MAX))
-        } else {
-            size
-        };
-        let mut buffer = self.buffer();
-        buffer.resize(size, 0);
-        let read = self.file.read_at(&mut buffer, base)?;
-        buffer.truncate(read);
+            size = wanted.min(usize::try_from(left).unwrap_or(usize::MAX));
+        }
+        self.filled = 0;
+        self.make_room(size);
+        let Some(piece) = Arc::get_mut(&mut self.piece) else { return Ok(()) };
+        self.filled = self.file.read_at(piece, base)?;
         self.base = base;
-        self.bytes = buffer.freeze();
         Ok(())
     }
 
-    /// A buffer that nobody looks at any more. Mostly the one held now is still in use, by the event
-    /// handed out last, and the one before is free again.
-    fn buffer(&mut self) -> BytesMut {
-        let held = std::mem::take(&mut self.bytes);
-        let spare = std::mem::take(&mut self.spare);
-        match (held.try_into_mut(), spare.try_into_mut()) {
-            (Ok(held), _) => held,
-            (Err(held), spare) => {
-                self.spare = held;
-                spare.unwrap_or_default()
+    /// A piece of so many bytes that nobody looks at. Mostly the one held now is still in use, by the
+    /// event handed out last, and the one before is free again. Of exactly so many: who keeps an event
+    /// must not keep a large piece for it that was needed before.
+    fn make_room(&mut self, size: usize) {
+        let fits = |piece: &Arc<Vec<u8>>| Arc::strong_count(piece) == 1 && piece.len() == size;
+        if !fits(&self.piece) {
+            std::mem::swap(&mut self.piece, &mut self.spare);
+            if !fits(&self.piece) {
+                self.piece = Arc::new(vec![0; size]);
             }
         }
     }
 
     /// Drops what is held, so that the next read sees the file anew.
     pub(crate) fn forget(&mut self) {
-        self.bytes = Bytes::new();
+        self.filled = 0;
     }
 }

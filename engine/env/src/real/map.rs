@@ -13,7 +13,7 @@ use rustix::fs::fstatfs;
 /// Bytes mapped at once.
 const WINDOW_BYTES: u64 = 16 << 20;
 
-/// What the processor fetches at once; it takes the neighbour by itself.
+/// What the processor fetches at once.
 const CACHE_LINE_BYTES: usize = 64;
 
 /// File systems that write a block again where it lies (`f_type` of statfs(2)). On others, such as
@@ -138,7 +138,7 @@ impl ReadMap {
     pub(super) fn prefetch(&self, offset: u64, length: usize) {
         let Ok(start) = usize::try_from(offset) else { return };
         let end = start.saturating_add(length).min(self.map.len());
-        for at in (start..end).step_by(2 * CACHE_LINE_BYTES) {
+        for at in (start..end).step_by(CACHE_LINE_BYTES) {
             fetch(self.map.as_ptr().wrapping_add(at));
         }
     }

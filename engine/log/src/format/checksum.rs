@@ -2,6 +2,7 @@
 
 /// The checksum of `bytes` lying at `offset` of the segment with this salt. A block that a disk
 /// gives back from another file, another offset or an older life of the file does not pass.
+#[inline]
 pub(crate) fn sealed(bytes: &[u8], salt: u64, offset: u64) -> u32 {
     crc32fast::hash(bytes) ^ mask(salt, offset)
 }
@@ -10,6 +11,7 @@ pub(crate) fn sealed(bytes: &[u8], salt: u64, offset: u64) -> u32 {
 /// over salt and offset. Apart from the bytes, so that they can be summed before it is known where
 /// they will lie.
 #[expect(clippy::cast_possible_truncation, reason = "the two halves are folded into 32 bits")]
+#[inline]
 pub(crate) const fn mask(salt: u64, offset: u64) -> u32 {
     let mut z = salt.wrapping_add(offset.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

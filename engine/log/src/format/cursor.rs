@@ -7,56 +7,66 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self { left: bytes }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn left(&self) -> &'a [u8] {
         self.left
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (taken, left) = self.left.split_at_checked(length)?;
         self.left = left;
         Some(taken)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.try_into().ok()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn u8(&mut self) -> Option<u8> {
         self.array::<1>().map(u8::from_le_bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_le_bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn i64(&mut self) -> Option<i64> {
         self.array().map(i64::from_le_bytes)
     }
 
     /// An unsigned LEB128 number in its shortest form.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn varint(&mut self) -> Option<u64> {
+        // Most numbers are that short.
+        if let Some((&byte @ 0..0x80, left)) = self.left.split_first() {
+            self.left = left;
+            return Some(u64::from(byte));
+        }
+        self.long_varint()
+    }
+
+    #[cold]
+    fn long_varint(&mut self) -> Option<u64> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.u8()?;
@@ -72,12 +82,12 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn varint_usize(&mut self) -> Option<usize> {
         self.varint().and_then(|value| usize::try_from(value).ok())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn zigzag(&mut self) -> Option<i64> {
         let value = self.varint()?;
         Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
@@ -87,7 +97,14 @@ impl<'a> Cursor<'a> {
 /// Whether bytes are UTF-8. Names and types are short and nearly always ASCII, which is quicker told.
 #[inline]
 pub(crate) fn is_text(bytes: &[u8]) -> bool {
-    bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
+    const NOT_ASCII: u64 = 0x8080_8080_8080_8080;
+    let (eights, rest) = bytes.as_chunks();
+    let mut all = eights.iter().fold(0, |all, &eight| all | u64::from_le_bytes(eight));
+    match bytes.last_chunk() {
+        Some(&last) => all |= u64::from_le_bytes(last),
+        None => all |= rest.iter().fold(0, |all, &byte| all | u64::from(byte)),
+    }
+    all & NOT_ASCII == 0 || std::str::from_utf8(bytes).is_ok()
 }
 
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {

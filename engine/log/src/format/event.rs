@@ -10,6 +10,7 @@ use annals_types::{
 
 use super::cursor::{Cursor, is_text, put_bytes, put_varint, put_zigzag};
 use super::frame::{FrameHeader, RECORD_PREFIX_BYTES, StreamTable};
+use crate::slice::Slice;
 
 const HAS_METADATA: u8 = 1;
 const HAS_TAGS: u8 = 1 << 1;
@@ -171,8 +172,9 @@ enum StreamName {
 
 /// An event as the store gives it back.
 ///
-/// It owns its bytes together with the events read in the same piece (64 to 256 KiB as a rule), so
-/// cloning is cheap; who keeps single events for long should copy what is needed.
+/// It owns its bytes together with the events read in the same piece: of those read in a row that has
+/// 64 KiB at most, or as much as a larger event needs; one read alone has about 1 KiB to itself. So
+/// cloning is cheap; who keeps single events of a scan for long should copy what is needed.
 #[derive(Clone, Debug)]
 pub struct Event {
     position: Position,
@@ -182,9 +184,10 @@ pub struct Event {
     history: u64,
     stream: StreamName,
     /// The record, and what lies in front of it where the name does.
-    bytes: Bytes,
+    bytes: Slice,
     content: u32,
-    kind: ContentKind,
+    /// The code of the content kind.
+    kind: u8,
     flags: u8,
     /// Behind it the ids begin, and behind them the caller's time.
     event_type: Span,
@@ -209,6 +212,7 @@ impl RecordHead {
     /// Bytes that a record's prefix and its head take at most.
     pub(crate) const BYTES_MAX: usize = RECORD_PREFIX_BYTES + 15;
 
+    #[inline(always)]
     pub(crate) fn decode(cursor: &mut Cursor<'_>) -> Option<Self> {
         let back = cursor.varint()?;
         let index = u32::try_from(cursor.varint()?).ok()?;
@@ -221,13 +225,26 @@ impl Event {
     /// which lies `back` bytes behind its frame's start. `history` goes into a derived id; where it
     /// is not known, an event that needs one is not readable: a wrong id is worse than none.
     pub(crate) fn decode(
-        record: Bytes,
+        record: Slice,
         back: u64,
         header: &FrameHeader,
         streams: &StreamTable,
         history: Option<u64>,
     ) -> Option<Self> {
-        Self::parse(record, 0, back, header, history, |cursor, index| {
+        Self::decode_one(&record, back, header, streams, history, || record.clone())
+    }
+
+    /// The same where the record is shared only once it is known to be an event.
+    #[inline(always)]
+    pub(crate) fn decode_one(
+        record: &[u8],
+        back: u64,
+        header: &FrameHeader,
+        streams: &StreamTable,
+        history: Option<u64>,
+        share: impl FnOnce() -> Slice,
+    ) -> Option<Self> {
+        let stream = |cursor: &mut Cursor<'_>, index| {
             let (stream, version) = if streams.is_single() {
                 (streams.get(0)?, u64::from(index))
             } else {
@@ -235,35 +252,38 @@ impl Event {
             };
             let name = StreamName::Shared(Arc::clone(&stream.name));
             Some((name, stream.first_version.plus(version)))
-        })
+        };
+        Self::parse(record, 0, back, header, history, stream, share)
     }
 
     /// Decodes the only event of the commit in `frame`, whose header is this and whose record begins
     /// at `record`; the name lies at `name` in the frame.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode_only(
-        frame: Bytes,
+        frame: &[u8],
         record: usize,
         name: Range<usize>,
         version: Version,
         header: &FrameHeader,
         history: Option<u64>,
+        share: impl FnOnce() -> Slice,
     ) -> Option<Self> {
         let (start, end) = (u32::try_from(name.start).ok()?, u32::try_from(name.end).ok()?);
         let back = u64::from(header.header_length);
-        Self::parse(frame, record, back, header, history, |_, _| {
-            Some((StreamName::Within(Span { start, end }), version))
-        })
+        let stream =
+            |_: &mut Cursor<'_>, _| Some((StreamName::Within(Span { start, end }), version));
+        Self::parse(frame, record, back, header, history, stream, share)
     }
 
-    #[inline]
+    #[inline(always)]
     fn parse(
-        bytes: Bytes,
+        bytes: &[u8],
         record: usize,
         back: u64,
         header: &FrameHeader,
         history: Option<u64>,
         stream: impl FnOnce(&mut Cursor<'_>, u32) -> Option<(StreamName, Version)>,
+        share: impl FnOnce() -> Slice,
     ) -> Option<Self> {
         let mut cursor = Cursor::new(bytes.get(record..)?);
         let head = RecordHead::decode(&mut cursor)?;
@@ -278,7 +298,8 @@ impl Event {
         };
         let content = span(&cursor, 0)?.start;
         let flags = cursor.u8()?;
-        let kind = content_of(cursor.u8()?)?;
+        let kind = cursor.u8()?;
+        content_of(kind)?;
         if flags & !FLAGS_KNOWN != 0 {
             return None;
         }
@@ -328,7 +349,7 @@ impl Event {
             tags,
             metadata,
             data,
-            bytes,
+            bytes: share(),
         })
     }
 
@@ -357,11 +378,7 @@ impl Event {
             stream: StreamName::Within(name),
             bytes: bytes.into(),
             content: name.end,
-            kind: match new.content {
-                ContentKind::Text => ContentKind::Text,
-                ContentKind::Binary => ContentKind::Binary,
-                _ => ContentKind::Json,
-            },
+            kind: content_code(new.content),
             flags,
             event_type,
             tags,
@@ -442,7 +459,7 @@ impl Event {
     /// What the data is.
     #[must_use]
     pub fn content(&self) -> ContentKind {
-        self.kind
+        content_of(self.kind).unwrap_or_default()
     }
 
     /// The data, byte for byte as it was appended.
@@ -454,7 +471,7 @@ impl Event {
     /// The data as bytes that outlive the event without a copy.
     #[must_use]
     pub fn data_bytes(&self) -> Bytes {
-        self.bytes.slice(self.data as usize..)
+        self.bytes.share(self.data())
     }
 
     /// The metadata; empty where there is none.

@@ -152,8 +152,22 @@ impl FrameHeader {
     /// The lengths that the first [`FIXED_BYTES`] claim: of the header and of the frame. Plausible,
     /// not proven: the checksum comes once the whole header is there.
     #[inline]
-    pub(crate) fn claimed(fixed: &[u8]) -> Result<(u32, u32), FrameFault> {
-        let fixed = fixed.get(..FIXED_BYTES).ok_or(FrameFault::Short)?;
+    pub(crate) fn claimed(bytes: &[u8]) -> Result<(u32, u32), FrameFault> {
+        let fixed = bytes.first_chunk().ok_or(FrameFault::Short)?;
+        Self::claimed_in(fixed)
+    }
+
+    /// The length of the frame, where the first [`FIXED_BYTES`] claim that it is a commit of one event.
+    #[inline(always)]
+    pub(crate) fn claims_one(fixed: &[u8]) -> Option<usize> {
+        let fixed: &[u8; FIXED_BYTES] = fixed.first_chunk()?;
+        let is_one = fixed.get(24..28) == Some(&1_u32.to_le_bytes());
+        let length = fixed.get(8..12)?.try_into().ok().map(u32::from_le_bytes)?;
+        is_one.then_some(length as usize)
+    }
+
+    #[inline(always)]
+    fn claimed_in(fixed: &[u8; FIXED_BYTES]) -> Result<(u32, u32), FrameFault> {
         let mut cursor = Cursor::new(fixed);
         let _checksum = cursor.u32();
         if cursor.array() != Some(MARKER) {
@@ -176,26 +190,27 @@ impl FrameHeader {
 
     /// Decodes the header of the frame at `offset`. `bytes` begin there and hold at least the
     /// header.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(bytes: &[u8], salt: u64, offset: u64) -> Result<Self, FrameFault> {
-        let (header_length, length) = Self::claimed(bytes)?;
+        let fixed = bytes.first_chunk().ok_or(FrameFault::Short)?;
+        let (header_length, length) = Self::claimed_in(fixed)?;
         let header = bytes.get(..header_length as usize).ok_or(FrameFault::Short)?;
         let mut cursor = Cursor::new(header);
         let stored = cursor.u32().ok_or(FrameFault::Short)?;
         if checksum::sealed(cursor.left(), salt, offset) != stored {
             return Err(FrameFault::Checksum);
         }
-        Self::decode_fields(cursor, length, header_length)
-            .ok_or(FrameFault::Short)
-            .and_then(|header| header)
+        Self::decode_fields(fixed, length, header_length).unwrap_or(Err(FrameFault::Short))
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode_fields(
-        mut cursor: Cursor<'_>,
+        fixed: &[u8; FIXED_BYTES],
         length: u32,
         header_length: u32,
     ) -> Option<Result<Self, FrameFault>> {
+        let mut cursor = Cursor::new(fixed);
+        let _checksum = cursor.u32()?;
         let _marker = cursor.u16()?;
         let Some(kind) = FrameKind::from_code(cursor.u8()?) else {
             return Some(Err(FrameFault::Unknown("frame kind")));
@@ -253,7 +268,7 @@ impl StreamTable {
 
     /// Where in a header the name of its only stream lies, and the stream's first version; `None`
     /// where there are several, or the table is not as it should be.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn only(header: &[u8]) -> Option<(Range<usize>, Version)> {
         let mut cursor = Cursor::new(header.get(FIXED_BYTES..)?);
         let one = cursor.varint()? == 1;
