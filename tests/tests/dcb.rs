@@ -147,7 +147,7 @@ mod courses {
             "CourseCapacityChanged" => data(event)["newCapacity"].as_u64(),
             _ => None,
         };
-        events.iter().filter_map(told).last()
+        events.iter().rev().find_map(told)
     }
 
     fn define(store: &Store, course: &str, seats: u64) -> Result<Receipt, Refused> {

@@ -27,6 +27,12 @@ impl Slice {
         Self { piece: Arc::clone(piece), start, end }
     }
 
+    /// Bytes that it keeps in memory.
+    #[cfg(test)]
+    pub(crate) fn piece_bytes(&self) -> usize {
+        self.piece.capacity()
+    }
+
     /// These of its bytes, without a copy.
     pub(crate) fn share(&self, part: &[u8]) -> Bytes {
         Bytes::from_owner(self.clone()).slice_ref(part)

@@ -172,3 +172,55 @@ impl Window {
         self.filled = 0;
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "these are tests")]
+mod tests {
+    use std::path::Path;
+
+    use annals_env::{Fs, MemoryFs};
+
+    use super::*;
+
+    /// Bytes that a slice keeps in memory.
+    fn kept(slice: &Slice) -> usize {
+        slice.piece_bytes()
+    }
+
+    fn file() -> Arc<dyn File> {
+        let file = MemoryFs::new().create(Path::new("file")).unwrap();
+        let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
+        file.write_at(&bytes, 0).unwrap();
+        file
+    }
+
+    #[test]
+    fn what_is_kept_of_a_piece_is_bounded() {
+        for (stride, most) in [(Stride::RANDOM, 1024), (Stride::MAPPED, 512)] {
+            let mut window = Window::new(file(), stride);
+            // One alone, one behind a larger one, and one in a row.
+            assert_eq!(kept(&window.get(5_000, 300).unwrap()), most);
+            assert!(kept(&window.get(50_000, 200_000).unwrap()) <= 200_192);
+            assert_eq!(kept(&window.get(500, 300).unwrap()), most);
+            window.expect(Some(Row::Forward));
+            for at in (1_000..900_000).step_by(300) {
+                let slice = window.get(at, 300).unwrap();
+                assert!(kept(&slice) <= 64 << 10, "{}", kept(&slice));
+                assert_eq!(slice[0], (at % 251) as u8);
+            }
+            window.expect(None);
+            assert_eq!(kept(&window.get(5_000, 300).unwrap()), most);
+        }
+    }
+
+    #[test]
+    fn what_was_handed_out_stays_as_it_is() {
+        let mut window = Window::new(file(), Stride::RANDOM);
+        let places: Vec<u64> = (0..100).map(|n| n * 7919 % 900_000).collect();
+        let slices: Vec<Slice> = places.iter().map(|&at| window.get(at, 300).unwrap()).collect();
+        for (at, slice) in places.iter().zip(slices) {
+            let wanted = (*at..at + 300).map(|n| (n % 251) as u8);
+            assert!(slice.iter().copied().eq(wanted));
+        }
+    }
+}

@@ -6,5 +6,6 @@ mod live;
 mod moments;
 mod reader;
 mod rewound;
+mod rows;
 mod state_page;
 mod support;
