@@ -18,6 +18,8 @@ pub(crate) struct Prepared<N> {
 pub(crate) struct PreparedStream<N> {
     pub(crate) name: N,
     pub(crate) events: u64,
+    /// What its events have in common.
+    term: Term,
     /// Known once the commit has its place.
     pub(crate) first_version: Version,
     /// The number of its last event in the commit, from 0.
@@ -35,8 +37,13 @@ struct PreparedEvent {
 
 impl<'a> Prepared<&'a str> {
     pub(crate) fn new(terms: &Terms, commit: &'a Commit<'_>) -> Self {
-        let mut prepared =
-            Self { streams: SmallVec::new(), events: SmallVec::new(), terms: SmallVec::new() };
+        let count = commit.parts().iter().map(|part| part.events.len()).sum();
+        let mut prepared = Self {
+            streams: SmallVec::new(),
+            events: SmallVec::with_capacity(count),
+            // Of most events a category and a type.
+            terms: SmallVec::with_capacity(2 * count),
+        };
         for part in commit.parts() {
             for event in part.events.iter() {
                 prepared.push(terms, NewFacts { stream: &part.stream, event });
@@ -54,13 +61,14 @@ impl<'a> Prepared<&'a str> {
         let number = known.unwrap_or(self.streams.len());
         if known.is_none() {
             let (first_version, name) = (Version::NONE, facts.stream);
-            self.streams.push(PreparedStream { name, events: 0, first_version, last: 0 });
+            let term = terms.of_stream(name);
+            self.streams.push(PreparedStream { name, events: 0, term, first_version, last: 0 });
         }
         let Some(stream) = self.streams.get_mut(number) else { return };
         let offset = stream.events as u32;
         stream.events += 1;
         stream.last = self.events.len() as u64;
-        terms.of(&facts, &mut self.terms);
+        terms.of_event(stream.term, &facts, &mut self.terms);
         let (id, terms) = (facts.event.id, self.terms.len() as u32);
         self.events.push(PreparedEvent { stream: number as u32, offset, terms, id });
     }
@@ -70,6 +78,7 @@ impl<'a> Prepared<&'a str> {
         let streams = self.streams.into_iter().map(|stream| PreparedStream {
             name: Arc::from(stream.name),
             events: stream.events,
+            term: stream.term,
             first_version: stream.first_version,
             last: stream.last,
         });

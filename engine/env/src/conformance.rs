@@ -204,7 +204,7 @@ fn gaps_are_zeros(fs: &dyn Fs, dir: &Path) {
 
 /// Within the file, across its pieces, at its end and beyond.
 fn append_into_zeros_is_a_write(fs: &dyn Fs, dir: &Path) {
-    const PIECE: u64 = 16 << 20;
+    const PIECE: u64 = 2 << 20;
     let file = fs.create(&dir.join("file")).unwrap();
     let length = PIECE + 4096;
     file.write_at(&[0; 4096], length - 4096).unwrap();

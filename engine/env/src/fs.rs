@@ -161,6 +161,10 @@ pub trait File: Debug + Send + Sync {
         self.write_at(bytes, offset)
     }
 
+    /// Appends into these bytes, which are zeros, come soon: where they go through a map, its pages
+    /// are there by then. From any thread, beside appends.
+    fn expect_appends(&self, _offset: u64, _length: u64) {}
+
     /// Makes everything written before, and the length, survive a power cut.
     ///
     /// # Errors

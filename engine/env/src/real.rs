@@ -231,6 +231,10 @@ impl File for RealFile {
         self.write_at(bytes, offset)
     }
 
+    fn expect_appends(&self, offset: u64, length: u64) {
+        WriteMap::expect(&self.map, &self.file, offset, length);
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }

@@ -44,6 +44,8 @@ const SAVE_EVENTS_MIN: u64 = 1_000_000;
 pub struct MemoryIndex {
     store: StoreId,
     state: RwLock<State>,
+    /// As in the state, for who need not lock it.
+    covers: AtomicU64,
     listing: Listing,
     folder: Option<Folder>,
     image_bytes: AtomicU64,
@@ -76,6 +78,7 @@ impl MemoryIndex {
     fn from_state(store: StoreId, state: State, folder: Option<Folder>, image_bytes: u64) -> Self {
         Self {
             store,
+            covers: AtomicU64::new(state.covers),
             state: RwLock::new(state),
             listing: Listing::new(),
             folder,
@@ -87,7 +90,7 @@ impl MemoryIndex {
 
 impl Index for MemoryIndex {
     fn covers(&self) -> Position {
-        Position::new(self.state.read().covers)
+        Position::new(self.covers.load(Ordering::Acquire))
     }
 
     fn apply(&self, entries: &mut dyn Iterator<Item = Entry<'_>>) {
@@ -96,7 +99,12 @@ impl Index for MemoryIndex {
         loop {
             batch.extend(entries.take(ENTRIES_PER_LOCK));
             let ended = batch.len() < ENTRIES_PER_LOCK;
-            if self.state.write().take(&batch).is_none() || ended {
+            let mut state = self.state.write();
+            let taken = state.take(&batch);
+            // Still under the lock: who sees it finds what it covers.
+            self.covers.store(state.covers, Ordering::Release);
+            drop(state);
+            if taken.is_none() || ended {
                 return;
             }
             batch.clear();

@@ -81,10 +81,21 @@ impl Terms {
         Term(hasher.finish())
     }
 
+    /// The term that every event of a stream has: its category's.
+    #[must_use]
+    pub fn of_stream(&self, stream: &str) -> Term {
+        self.category(category(stream))
+    }
+
     /// Appends the terms of an event to `out`, each once.
     pub fn of(&self, event: &impl Facts, out: &mut SmallVec<[Term; 6]>) {
+        self.of_event(self.of_stream(event.stream()), event, out);
+    }
+
+    /// The same for who knows already what [`Self::of_stream`] gives for its stream.
+    pub fn of_event(&self, of_stream: Term, event: &impl Facts, out: &mut SmallVec<[Term; 6]>) {
         let begin = out.len();
-        out.push(self.category(category(event.stream())));
+        out.push(of_stream);
         out.push(self.event_type(event.event_type()));
         if let Some(id) = event.correlation_id() {
             out.push(self.correlation(id));

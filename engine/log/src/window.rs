@@ -174,7 +174,6 @@ impl Window {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "these are tests")]
 mod tests {
     use std::path::Path;
 

@@ -4,14 +4,18 @@
 #![expect(unsafe_code, reason = "a map is raw memory; this is the one place that touches any")]
 
 use std::fs::File;
+use std::sync::Arc;
 
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw};
 use rustix::fs::fstatfs;
 
-/// Bytes mapped at once.
-const WINDOW_BYTES: u64 = 16 << 20;
+/// Bytes mapped at once for writing. Before the system writes a page to the disk it tells every
+/// processor that may have it mapped as writable, page by page: of a large window, a sync would take
+/// longer for that than for the disk.
+const WINDOW_BYTES: u64 = 2 << 20;
 
 /// What the processor fetches at once.
 const CACHE_LINE_BYTES: usize = 64;
@@ -24,10 +28,10 @@ const IN_PLACE: [i64; 3] = [
     0x0102_1994, // tmpfs
 ];
 
-/// The piece of a file that is mapped for writing.
+/// The pieces of a file that are mapped for writing: the one that is appended to and the next.
 #[derive(Debug, Default)]
 pub(super) struct WriteMap {
-    window: Option<Window>,
+    windows: Vec<Arc<Window>>,
     /// The file is at least so long.
     length: u64,
     /// This file cannot be mapped, or must not be.
@@ -49,17 +53,44 @@ impl WriteMap {
         if self.refused || end > base.saturating_add(WINDOW_BYTES) || !self.reaches(file, end) {
             return false;
         }
-        let Some(map) = self.window(file, base) else { return false };
+        let Some(window) = self.window(file, base) else { return false };
         let Ok(start) = usize::try_from(offset - base) else { return false };
         // SAFETY: `start + bytes.len()` is at most `WINDOW_BYTES`, the length of the map, and the
         // file reaches to `end`, so every page written to has a part of the file behind it (no one
         // shortens a file: the contract of `File`). No reference to the map's memory is ever made,
         // so the bytes of the argument cannot overlap it; everyone reads the file with read(2).
         unsafe {
-            let to = map.as_mut_ptr().add(start);
+            let to = window.map.as_mut_ptr().add(start);
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
         }
         true
+    }
+
+    /// Has the pages of these bytes, as far as the file reaches, made ready to be written.
+    pub(super) fn expect(this: &Mutex<Self>, file: &File, offset: u64, length: u64) {
+        let end = offset.saturating_add(length);
+        let mut at = offset;
+        while at < end {
+            let base = at - at % WINDOW_BYTES;
+            let to = end.min(base.saturating_add(WINDOW_BYTES));
+            let (window, gone) = {
+                let mut map = this.lock();
+                if map.refused || !map.reaches(file, to) {
+                    return;
+                }
+                let gone = map.forget_before(base.saturating_sub(WINDOW_BYTES));
+                (map.window(file, base).map(Arc::clone), gone)
+            };
+            // Unmapped here, where no append waits for it.
+            drop(gone);
+            let Some(window) = window else { return };
+            let range = (usize::try_from(at - base), usize::try_from(to - at));
+            if let (Ok(from), Ok(count)) = range {
+                // Older kernels do not know it; the pages then come one by one, as they are written.
+                window.map.advise_range(Advice::PopulateWrite, from, count).ok();
+            }
+            at = to;
+        }
     }
 
     fn reaches(&mut self, file: &File, end: u64) -> bool {
@@ -69,14 +100,24 @@ impl WriteMap {
         end <= self.length
     }
 
-    fn window(&mut self, file: &File, base: u64) -> Option<&MmapRaw> {
-        if self.window.as_ref().is_none_or(|window| window.base != base) {
-            self.window = None;
-            let map = Self::map(file, base);
-            self.refused = map.is_none();
-            self.window = map.map(|map| Window { base, map });
+    fn window(&mut self, file: &File, base: u64) -> Option<&Arc<Window>> {
+        match self.windows.iter().position(|window| window.base == base) {
+            Some(known) => self.windows.get(known),
+            None => {
+                let Some(map) = Self::map(file, base) else {
+                    self.refused = true;
+                    return None;
+                };
+                drop(self.forget_before(base.saturating_sub(2 * WINDOW_BYTES)));
+                self.windows.push(Arc::new(Window { base, map }));
+                self.windows.last()
+            }
         }
-        self.window.as_ref().map(|window| &window.map)
+    }
+
+    /// Takes out the windows before `base`.
+    fn forget_before(&mut self, base: u64) -> Vec<Arc<Window>> {
+        self.windows.extract_if(.., |window| window.base < base).collect()
     }
 
     fn map(file: &File, base: u64) -> Option<MmapRaw> {

@@ -10,15 +10,21 @@ struct List {
     chain: Chain,
 }
 
+/// How many terms are remembered that came lately: a few categories and types are those of nearly
+/// all events.
+const RECENT: usize = 64;
+
 /// The list of each term.
 pub(crate) struct Lists {
     lists: Blocks<List>,
     by_term: Table,
+    /// Terms that came lately, each at a place that its lowest bits name.
+    recent: [Option<(Term, u32)>; RECENT],
 }
 
 impl Lists {
     pub(super) fn new() -> Self {
-        Self { lists: Blocks::new(), by_term: Table::new() }
+        Self { lists: Blocks::new(), by_term: Table::new(), recent: [None; RECENT] }
     }
 
     /// How many terms had come at `up_to`; theirs are the lowest numbers.
@@ -28,6 +34,22 @@ impl Lists {
 
     pub(super) fn find(&self, term: Term) -> Option<u32> {
         self.by_term.find(term.get(), |number| self.term(number) == Some(term))
+    }
+
+    /// [`Self::find`] for who takes in one event after the other.
+    pub(super) fn find_hot(&mut self, term: Term) -> Option<u32> {
+        let [lowest, ..] = term.get().to_le_bytes();
+        let place = usize::from(lowest) % RECENT;
+        if let Some(Some((recent, number))) = self.recent.get(place)
+            && *recent == term
+        {
+            return Some(*number);
+        }
+        let number = self.find(term)?;
+        if let Some(recent) = self.recent.get_mut(place) {
+            *recent = Some((term, number));
+        }
+        Some(number)
     }
 
     /// Adds a term that is not there yet. `None`: it does not fit.

@@ -85,7 +85,7 @@ impl State {
 
     /// Takes in that the event at `position` carries the term.
     pub(super) fn take_term(&mut self, term: Term, position: u64) -> Option<()> {
-        match self.lists.find(term) {
+        match self.lists.find_hot(term) {
             Some(number) => self.postings.append(self.lists.chain_mut(number)?, position),
             None => self.lists.insert(term, self.postings.start(1, position)?),
         }

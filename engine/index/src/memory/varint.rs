@@ -4,8 +4,16 @@
 pub(super) const BYTES_MAX: usize = 10;
 
 /// The bytes of `value`, and how many of them there are.
+#[inline]
 pub(super) fn encode(mut value: u64) -> ([u8; BYTES_MAX], usize) {
     let mut bytes = [0; BYTES_MAX];
+    // Most steps are short.
+    if value < 0x80 {
+        let [low, ..] = value.to_le_bytes();
+        let [first, ..] = &mut bytes;
+        *first = low;
+        return (bytes, 1);
+    }
     let mut length = 0;
     for byte in &mut bytes {
         length += 1;

@@ -23,7 +23,7 @@ pub struct Draft {
     header_length: u32,
     kind: FrameKind,
     /// Where each record begins in `bytes`.
-    records: Vec<u32>,
+    records: SmallVec<[u32; 2]>,
     /// Where the first version of each stream stands in `bytes`.
     versions: SmallVec<[u32; 1]>,
     digest: u32,
@@ -167,7 +167,7 @@ impl Draft {
             bytes: Vec::with_capacity(bytes),
             header_length: 0,
             kind,
-            records: Vec::with_capacity(records),
+            records: SmallVec::with_capacity(records),
             versions: SmallVec::new(),
             digest: 0,
         };

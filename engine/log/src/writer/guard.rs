@@ -181,7 +181,11 @@ impl<P: Publish> LogGuard<'_, P> {
     /// Shows everything that is written, and has it synced later.
     fn show_at_once(&mut self) -> Result<()> {
         let core = &mut *self.core;
-        let wake = !std::mem::replace(&mut core.sync_due, true);
+        let mut wake = !std::mem::replace(&mut core.sync_due, true);
+        if !core.active.syncs_early && self.shared.is_nearly_full(&core.active) {
+            (core.active.syncs_early, core.sync_early) = (true, true);
+            wake = true;
+        }
         let written = core.assigned;
         self.shared.show(core, written).map_err(LogError::OutcomeUnknown)?;
         self.shared.announce(core);

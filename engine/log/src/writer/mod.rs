@@ -139,10 +139,14 @@ struct Core<P> {
     leading: bool,
     /// Somebody reserves space outside the lock.
     reserving: bool,
+    /// The background step that does was woken and has not gone to rest since.
+    reserve_due: bool,
     /// A frame was submitted to the group that gathers, and perhaps nobody waits for it.
     unattended: bool,
     /// The background sync was woken and has not gone to rest since.
     sync_due: bool,
+    /// The background sync is not to wait for its time.
+    sync_early: bool,
     /// When the background sync saw the first commit that is not durable.
     dirty_since: Option<Duration>,
     /// No more appends.
@@ -160,6 +164,10 @@ struct Active {
     tail: u64,
     /// The zeroed space ends here.
     reserved: u64,
+    /// Three quarters are full, and the background sync was told.
+    syncs_early: bool,
+    /// Up to here the file was told that appends come.
+    expected: u64,
 }
 
 /// What a frame was given.
@@ -355,6 +363,8 @@ impl<P: Publish> Log<P> {
         drop(tasks);
         self.shared.news.notify_all();
         self.shared.wakers.wake_all();
+        // Nothing is left for the next opening to do.
+        while self.shared.latch.check().is_ok() && self.shared.seal_one() {}
         synced.map(|_| ())
     }
 }

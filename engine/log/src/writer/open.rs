@@ -111,6 +111,8 @@ impl Recovered {
             tail: tail.end,
             // What lies behind is zeroed anew before it is used: a copied file may have holes there.
             reserved: tail.end.next_multiple_of(PAGE_BYTES).min(tail.reserved),
+            syncs_early: false,
+            expected: tail.end,
         });
         Ok(Settled {
             env: env.clone(),
@@ -220,8 +222,10 @@ impl Settled {
             group: 0,
             leading: false,
             reserving: false,
+            reserve_due: false,
             unattended: false,
             sync_due: false,
+            sync_early: false,
             dirty_since: None,
             closed: false,
             ended: false,

@@ -5,8 +5,9 @@ use std::io;
 use std::sync::Arc;
 
 use annals_env::sync::MutexGuard;
+use annals_types::Position;
 
-use super::{Active, Core, LogGuard, Publish, ReadMode, Shared};
+use super::{Active, Core, LogGuard, Publish, ReadMode, Shared, SyncMode};
 use crate::error::{LogError, Result};
 use crate::format::draft::Draft;
 use crate::format::segment_header::SegmentHeader;
@@ -15,15 +16,13 @@ use crate::segment::{self, FRAMES_START, LOG_FOLDER, PAGE_BYTES, Segment, write_
 
 /// Least and most that is reserved at once.
 const RESERVE_BYTES_MIN: u64 = 64 << 10;
-const RESERVE_BYTES_MAX: u64 = 4 << 20;
+const RESERVE_BYTES_MAX: u64 = 8 << 20;
+/// Most that is zeroed before others are told of it.
+const RESERVE_STEP_BYTES: u64 = 1 << 20;
+/// So far ahead of the appends their pages are made ready.
+const EXPECT_BYTES: u64 = 1 << 20;
 /// Who finds so much pending waits for the group's write.
 const PENDING_BYTES_MAX: usize = 64 << 20;
-
-/// How far ahead of `tail` to reserve: an eighth of the segment so far, so that a small store stays
-/// small and a large one seldom waits.
-fn ahead(tail: u64) -> u64 {
-    (tail / 8).clamp(RESERVE_BYTES_MIN, RESERVE_BYTES_MAX)
-}
 
 impl<P: Publish> LogGuard<'_, P> {
     /// Makes room for the frame, in the active segment or in a new one. May give the lock away
@@ -50,8 +49,11 @@ impl<P: Publish> Shared<P> {
                 self.wait(core, None, |core| core.pending.len() <= PENDING_BYTES_MAX / 2)
                     .map_err(LogError::Failed)?;
             } else if end <= core.active.reserved {
-                if self.is_due(core.active.reserved, end) {
-                    self.wake_keeper();
+                if !core.reserve_due
+                    && (self.is_due(&core.active, end) || self.is_expect_due(&core.active, end))
+                {
+                    core.reserve_due = true;
+                    self.wake_reserver();
                 }
                 return Ok(());
             } else if end <= self.options.segment_bytes || core.active.tail == FRAMES_START {
@@ -68,6 +70,11 @@ impl<P: Publish> Shared<P> {
         }
     }
 
+    /// Whether the segment ends soon: that waits for a sync, which should then have little to do.
+    pub(super) fn is_nearly_full(&self, active: &Active) -> bool {
+        active.tail >= self.options.segment_bytes / 4 * 3
+    }
+
     /// Waits until no frame is pending and nobody works outside the lock.
     fn drain(&self, core: &mut MutexGuard<'_, Core<P>>) -> Result<()> {
         if core.reserving {
@@ -78,23 +85,56 @@ impl<P: Publish> Shared<P> {
             .map_err(LogError::Failed)
     }
 
-    /// The end of the reservation that covers `end` and something ahead of it.
-    fn reservation(&self, end: u64) -> u64 {
-        let wanted = (end + ahead(end)).min(self.options.segment_bytes).max(end);
+    /// How far ahead of `tail` to reserve: an eighth of the store so far, so that a small one stays
+    /// small and a large one seldom waits.
+    fn ahead(&self, segment: &Segment, tail: u64) -> u64 {
+        if segment.first_event() > Position::new(1) {
+            return RESERVE_BYTES_MAX.min(self.options.segment_bytes / 8).max(RESERVE_BYTES_MIN);
+        }
+        (tail / 8).clamp(RESERVE_BYTES_MIN, RESERVE_BYTES_MAX)
+    }
+
+    /// The end of a reservation that covers `end`.
+    fn reservation(&self, end: u64, ahead: u64) -> u64 {
+        let wanted = (end + ahead).min(self.options.segment_bytes).max(end);
         wanted.next_multiple_of(PAGE_BYTES)
     }
 
     /// Whether so little is left behind `end` that more should be reserved ahead of need, and the
     /// segment may still grow.
-    fn is_due(&self, reserved: u64, end: u64) -> bool {
-        reserved < self.options.segment_bytes && reserved.saturating_sub(end) < ahead(end) / 2
+    fn is_due(&self, active: &Active, end: u64) -> bool {
+        active.reserved < self.options.segment_bytes
+            && active.reserved.saturating_sub(end) < self.ahead(&active.segment, end) / 2
+    }
+
+    /// Whether more pages should be made ready for appends that go through a map.
+    fn is_expect_due(&self, active: &Active, end: u64) -> bool {
+        self.options.sync != SyncMode::EachCommit
+            && active.expected < active.reserved
+            && active.expected < end + EXPECT_BYTES
+    }
+
+    /// Has pages ready for the next appends; `true` if there was something to do.
+    pub(super) fn expect_appends(&self) -> bool {
+        let mut core = self.core.lock();
+        let active = &mut core.active;
+        if !self.is_expect_due(active, active.tail) {
+            return false;
+        }
+        let from = active.expected.max(active.tail);
+        let to = (active.tail + 2 * EXPECT_BYTES).min(active.reserved);
+        active.expected = to;
+        let segment = Arc::clone(&active.segment);
+        drop(core);
+        segment.file.expect_appends(from, to.saturating_sub(from));
+        true
     }
 
     /// Reserves under the lock; the keeper was too slow, or there is none.
     fn reserve(&self, core: &mut Core<P>, end: u64) -> Result<()> {
         let segment = &core.active.segment;
-        let (reserved, written) =
-            write_zeros(&*segment.file, core.active.reserved, self.reservation(end));
+        let target = self.reservation(end, RESERVE_BYTES_MIN);
+        let (reserved, written) = write_zeros(&*segment.file, core.active.reserved, target);
         core.active.reserved = reserved;
         self.map_reads(segment);
         match written {
@@ -126,16 +166,19 @@ impl<P: Publish> Shared<P> {
     /// Reserves ahead outside the lock; `true` if there was something to do.
     pub(super) fn reserve_ahead(&self) -> bool {
         let mut core = self.core.lock();
-        let (tail, reserved) = (core.active.tail, core.active.reserved);
-        let target = self.reservation(tail);
-        if core.reserving || core.closed || !self.is_due(reserved, tail) {
+        let (tail, from) = (core.active.tail, core.active.reserved);
+        if core.reserving || core.closed || !self.is_due(&core.active, tail) {
+            core.reserve_due = false;
             return false;
         }
         core.reserving = true;
         let segment = Arc::clone(&core.active.segment);
+        let target = self.reservation(tail, self.ahead(&segment, tail));
         // Not synced here: a second sync of the file could take the error of a commit's.
-        let (reserved, written) =
-            MutexGuard::unlocked(&mut core, || write_zeros(&*segment.file, reserved, target));
+        let (reserved, written) = MutexGuard::unlocked(&mut core, || {
+            let target = target.min(from.saturating_add(RESERVE_STEP_BYTES));
+            write_zeros(&*segment.file, from, target)
+        });
         core.reserving = false;
         core.active.reserved = reserved;
         self.map_reads(&segment);
@@ -180,13 +223,20 @@ impl<P: Publish> Shared<P> {
         core.active = self.new_segment(header, length)?;
         core.counters.segments_begun += 1;
         self.reader.push_segment(&core.active.segment);
-        self.wake_keeper();
+        if let Some(tasks) = &*self.tasks.read() {
+            tasks.sealer.wake();
+        }
         Ok(())
     }
 
     fn new_segment(&self, header: SegmentHeader, length: u64) -> Result<Active> {
         let least = (FRAMES_START + length).next_multiple_of(PAGE_BYTES);
-        let mut reserved = self.reservation(FRAMES_START + length);
+        let ahead = match self.options.sync {
+            SyncMode::EachCommit => RESERVE_BYTES_MIN,
+            // Enough until the background step has come.
+            SyncMode::Interval(_) => RESERVE_STEP_BYTES,
+        };
+        let mut reserved = self.reservation(FRAMES_START + length, ahead);
         let mut made = segment::create(&*self.env.fs, &self.root, header, reserved);
         if made.as_ref().is_err_and(is_full) {
             reserved = least;
@@ -207,10 +257,10 @@ impl<P: Publish> Shared<P> {
         Ok(active(segment, reserved))
     }
 
-    /// Wakes who reserves and seals.
-    pub(super) fn wake_keeper(&self) {
+    /// Wakes who reserves ahead.
+    fn wake_reserver(&self) {
         if let Some(tasks) = &*self.tasks.read() {
-            tasks.keeper.wake();
+            tasks.reserver.wake();
         }
     }
 
@@ -233,5 +283,12 @@ pub(super) fn active(segment: segment::Segment, reserved: u64) -> Active {
         OffsetTable::Live(offsets) => Arc::clone(offsets),
         OffsetTable::Sealed { .. } => Arc::new(LiveOffsets::new()),
     };
-    Active { segment, offsets, tail: FRAMES_START, reserved }
+    Active {
+        segment,
+        offsets,
+        tail: FRAMES_START,
+        reserved,
+        syncs_early: false,
+        expected: FRAMES_START,
+    }
 }

@@ -1,11 +1,13 @@
 //! The log's background work: reserving ahead, sealing full segments, syncing buffered commits.
+//! Each has a thread of its own where threads run them: room must not wait for a segment's seal.
 
 use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use annals_env::sync::MutexGuard;
+use annals_env::sync::{Mutex, MutexGuard};
 use annals_env::{Next, Step, Task};
+use annals_types::Place;
 
 use super::{Core, Publish, Shared, SyncMode};
 use crate::error::Result;
@@ -14,7 +16,8 @@ use crate::seal;
 /// The steps that run; dropping them stops them.
 #[derive(Debug)]
 pub(super) struct Tasks {
-    pub(super) keeper: Box<dyn Task>,
+    pub(super) reserver: Box<dyn Task>,
+    pub(super) sealer: Box<dyn Task>,
     pub(super) sync: Box<dyn Task>,
 }
 
@@ -22,26 +25,61 @@ impl Tasks {
     pub(super) fn start<P: Publish>(shared: &Arc<Shared<P>>) -> io::Result<Self> {
         let log = Arc::downgrade(shared);
         let scheduler = &shared.env.scheduler;
-        let keeper = scheduler.start(Arc::new(Keeper { log: Weak::clone(&log) }))?;
+        let reserver = scheduler.start(Arc::new(Reserver { log: Weak::clone(&log) }))?;
+        let sealer = scheduler
+            .start(Arc::new(Sealer { log: Weak::clone(&log), seen: Mutex::new(Place::START) }))?;
         let sync = match shared.options.sync {
             SyncMode::EachCommit => scheduler.start(Arc::new(Leader { log }))?,
             SyncMode::Interval(interval) => scheduler.start(Arc::new(Syncer { log, interval }))?,
         };
-        keeper.wake();
         // The epoch's own record was appended before there was anyone to wake.
-        sync.wake();
-        Ok(Self { keeper, sync })
+        [&reserver, &sealer, &sync].into_iter().for_each(|task| task.wake());
+        Ok(Self { reserver, sealer, sync })
     }
 }
 
-/// Reserves space ahead of the writer and seals what is full.
-struct Keeper<P> {
+/// Reserves space ahead of the writer.
+struct Reserver<P> {
     log: Weak<Shared<P>>,
 }
 
-impl<P: Publish> Step for Keeper<P> {
+impl<P: Publish> Step for Reserver<P> {
     fn name(&self) -> &'static str {
-        "log-keeper"
+        "log-reserver"
+    }
+
+    fn step(&self) -> Next {
+        let Some(log) = self.log.upgrade() else { return Next::Done };
+        let more = log.latch.check().is_ok() && (log.expect_appends() || log.reserve_ahead());
+        if more { Next::Now } else { Next::Idle }
+    }
+
+    fn panicked(&self, message: &str) {
+        trip(&self.log, "the log's reserver", message);
+    }
+}
+
+/// Seals what is full. While buffered commits come fast it lets them pass: a seal reads and hashes a
+/// whole segment, and a burst should have the processor for itself.
+struct Sealer<P> {
+    log: Weak<Shared<P>>,
+    /// The last place given when it looked last.
+    seen: Mutex<Place>,
+}
+
+/// So many full segments may wait for an end of the appends; each makes an opening after a crash
+/// longer by a walk over it.
+const UNSEALED_MAX: usize = 4;
+/// How long nothing must be appended for the appends to have ended.
+const SEAL_PAUSE: Duration = Duration::from_millis(20);
+
+impl<P: Publish> Step for Sealer<P> {
+    fn name(&self) -> &'static str {
+        "log-sealer"
+    }
+
+    fn is_patient(&self) -> bool {
+        true
     }
 
     fn step(&self) -> Next {
@@ -49,14 +87,17 @@ impl<P: Publish> Step for Keeper<P> {
         if log.latch.check().is_err() {
             return Next::Idle;
         }
-        if log.reserve_ahead() || log.seal_one() {
-            return Next::Now;
+        let assigned = log.core.lock().assigned;
+        let busy = std::mem::replace(&mut *self.seen.lock(), assigned) != assigned;
+        let waiting = log.unsealed();
+        if busy && waiting <= UNSEALED_MAX && matches!(log.options.sync, SyncMode::Interval(_)) {
+            return if waiting == 0 { Next::Idle } else { Next::After(SEAL_PAUSE) };
         }
-        Next::Idle
+        if log.seal_one() { Next::Now } else { Next::Idle }
     }
 
     fn panicked(&self, message: &str) {
-        trip(&self.log, "the log's keeper", message);
+        trip(&self.log, "the log's sealer", message);
     }
 }
 
@@ -110,9 +151,10 @@ impl<P: Publish> Step for Syncer<P> {
         let now = log.env.clock.steady();
         let since = *core.dirty_since.get_or_insert(now);
         let due = since.saturating_add(self.interval);
-        if now < due {
+        if now < due && !core.sync_early {
             return Next::After(due - now);
         }
+        core.sync_early = false;
         core.dirty_since = None;
         let target = core.assigned;
         // A failure trips the latch, which whoever appends next is told.
@@ -150,8 +192,15 @@ impl<P: Publish> Shared<P> {
         }
     }
 
+    /// How many full segments are not sealed.
+    fn unsealed(&self) -> usize {
+        let segments = self.reader.shared.segments.load();
+        let full = segments.split_last().map_or(&[][..], |(_, full)| full);
+        full.iter().rev().take_while(|segment| segment.summary.is_none()).count()
+    }
+
     /// Seals the first segment that is full; `true` if there was one.
-    fn seal_one(&self) -> bool {
+    pub(super) fn seal_one(&self) -> bool {
         // A segment that cannot be sealed stays as it is, which is legal: reading and verifying it
         // says what is wrong with it.
         let sealed = self.try_seal();
