@@ -2,17 +2,31 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use annals_env::Failure;
 use annals_env::sync::MutexGuard;
 use annals_types::Place;
 
-use super::{Core, Publish, Shared, SyncMode};
+use super::{Core, Gathering, Publish, Shared, SyncMode};
 use crate::error::Result;
 use crate::format::frame::FrameHeader;
 
+/// A leader waits for others at the most so long, and half of what the last sync took.
+const GATHER_MAX: Duration = Duration::from_micros(200);
+/// So many leaders do not wait after one whom it did not help.
+const IN_VAIN: u32 = 64;
+
 /// A buffer that grew beyond this is not kept for the next group.
 const SPARE_BYTES_MAX: usize = 4 << 20;
+
+impl Gathering {
+    /// How many wait for the sync of the groups like this one.
+    fn asleep(&mut self, group: u64) -> &mut usize {
+        let [even, odd] = &mut self.asleep;
+        if group.is_multiple_of(2) { even } else { odd }
+    }
+}
 
 impl<P> Core<P> {
     /// Puts into the pending frames what became durable while they gathered: each then proves that
@@ -42,7 +56,11 @@ impl<P: Publish> Shared<P> {
                 self.lead(core);
             } else {
                 match group {
-                    Some(group) => self.turn(group).wait(core),
+                    Some(group) => {
+                        *core.gathering.asleep(group) += 1;
+                        self.turn(group).wait(core);
+                        *core.gathering.asleep(group) -= 1;
+                    }
                     None => self.changed.wait(core),
                 }
             }
@@ -65,9 +83,45 @@ impl<P: Publish> Shared<P> {
         if group.is_multiple_of(2) { even } else { odd }
     }
 
+    /// Waits a moment for those whom the last sync has woken: as a rule each brings its next commit,
+    /// and one sync for all of them is better than two for a half each.
+    fn gather(&self, core: &mut MutexGuard<'_, Core<P>>) {
+        let gathering = &mut core.gathering;
+        if gathering.in_vain > 0 {
+            gathering.in_vain -= 1;
+            return;
+        }
+        let woken = std::mem::take(&mut gathering.woken);
+        let patience = GATHER_MAX.min(gathering.sync_took / 2);
+        if woken == 0 || self.options.sync != SyncMode::EachCommit {
+            return;
+        }
+        let there = core.pending_frames.len();
+        core.gathering.wanted = there + woken;
+        let deadline = self.env.clock.steady().saturating_add(patience);
+        while core.pending_frames.len() < there + woken {
+            let left = deadline.saturating_sub(self.env.clock.steady());
+            if left.is_zero() || self.gathered.wait_for(core, left).timed_out() {
+                break;
+            }
+        }
+        core.gathering.wanted = 0;
+        if core.pending_frames.len() < there + woken / 2 {
+            core.gathering.in_vain = IN_VAIN;
+        }
+    }
+
     /// Writes what is pending, syncs, publishes, wakes. The lock is free while the disk works, so
     /// the next group gathers.
     pub(super) fn lead(&self, core: &mut MutexGuard<'_, Core<P>>) {
+        core.leading = true;
+        self.gather(core);
+        if self.latch.check().is_err() {
+            // Who waits was told as it tripped.
+            core.leading = false;
+            self.changed.notify_all();
+            return;
+        }
         let group = core.group;
         core.renew_synced();
         let spare = std::mem::take(&mut core.spare);
@@ -76,9 +130,9 @@ impl<P: Publish> Shared<P> {
         let upto = core.assigned;
         let segment = Arc::clone(&core.active.segment);
         core.group += 1;
-        core.leading = true;
         core.unattended = false;
         core.attempted = upto;
+        let began = self.env.clock.steady();
         let synced = MutexGuard::unlocked(core, || {
             if !bytes.is_empty() {
                 segment.file.write_at(&bytes, offset)?;
@@ -94,6 +148,8 @@ impl<P: Publish> Shared<P> {
             if annals_env::canary::is("a failed sync is forgotten") { Ok(()) } else { Err(error) }
         });
         core.leading = false;
+        core.gathering.sync_took = self.env.clock.steady().saturating_sub(began);
+        core.gathering.woken = *core.gathering.asleep(group);
         bytes.clear();
         if bytes.capacity() <= SPARE_BYTES_MAX {
             core.spare = bytes;

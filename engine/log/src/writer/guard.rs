@@ -113,6 +113,9 @@ impl<P: Publish> LogGuard<'_, P> {
                 }
                 core.pending_frames.push(core.pending.len());
                 core.pending.extend_from_slice(bytes);
+                if core.pending_frames.len() == core.gathering.wanted {
+                    shared.gathered.notify_one();
+                }
             }
             SyncMode::Interval(_) => {
                 core.attempted = last;

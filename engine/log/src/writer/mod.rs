@@ -98,6 +98,8 @@ pub(crate) struct Shared<P> {
     /// Where the members of a group wait for its sync: even groups at one, odd ones at the other,
     /// so that a finished group's wake-up leaves the next one asleep.
     turns: [Condvar; 2],
+    /// Where a leader waits for more to come into its group.
+    gathered: Condvar,
     /// Where all others wait for anything to change.
     changed: Condvar,
     /// Where followers wait for something new to see.
@@ -135,6 +137,7 @@ struct Core<P> {
     spare: Vec<u8>,
     /// The number of the group that gathers now.
     group: u64,
+    gathering: Gathering,
     /// Somebody writes or syncs outside the lock.
     leading: bool,
     /// Somebody reserves space outside the lock.
@@ -153,6 +156,21 @@ struct Core<P> {
     closed: bool,
     /// Nothing more becomes visible or durable either.
     ended: bool,
+}
+
+/// What tells a leader whether to wait for more commits.
+#[derive(Debug, Default)]
+struct Gathering {
+    /// How many wait for the even groups' syncs, and how many for the odd ones'.
+    asleep: [usize; 2],
+    /// How many the last sync has woken.
+    woken: usize,
+    /// How long it took.
+    sync_took: Duration,
+    /// The leader goes on once the group has so many frames; 0: nobody waits for any.
+    wanted: usize,
+    /// So many leaders do not wait: it was in vain.
+    in_vain: u32,
 }
 
 /// The segment being written.

@@ -9,7 +9,7 @@ use annals_types::{Epoch, Place, StoreId, Timestamp};
 
 use super::room::active;
 use super::wakers::Wakers;
-use super::{Active, Core, Log, LogCounters, LogOptions, Publish, Shared, steps::Tasks};
+use super::{Active, Core, Gathering, Log, LogCounters, LogOptions, Publish, Shared, steps::Tasks};
 use crate::error::{LogError, Result};
 use crate::format::control::Control;
 use crate::format::draft::Draft;
@@ -220,6 +220,7 @@ impl Settled {
             pending_frames: Vec::new(),
             spare: Vec::new(),
             group: 0,
+            gathering: Gathering::default(),
             leading: false,
             reserving: false,
             reserve_due: false,
@@ -238,6 +239,7 @@ impl Settled {
             latch: Latch::new(),
             core: Mutex::new(core),
             turns: [Condvar::new(), Condvar::new()],
+            gathered: Condvar::new(),
             changed: Condvar::new(),
             news: Condvar::new(),
             wakers: Wakers::default(),

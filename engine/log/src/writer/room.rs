@@ -88,10 +88,12 @@ impl<P: Publish> Shared<P> {
     /// How far ahead of `tail` to reserve: an eighth of the store so far, so that a small one stays
     /// small and a large one seldom waits.
     fn ahead(&self, segment: &Segment, tail: u64) -> u64 {
-        if segment.first_event() > Position::new(1) {
-            return RESERVE_BYTES_MAX.min(self.options.segment_bytes / 8).max(RESERVE_BYTES_MIN);
-        }
-        (tail / 8).clamp(RESERVE_BYTES_MIN, RESERVE_BYTES_MAX)
+        let store = if segment.first_event() > Position::new(1) {
+            self.options.segment_bytes
+        } else {
+            tail
+        };
+        (store / 8).clamp(RESERVE_BYTES_MIN, RESERVE_BYTES_MAX)
     }
 
     /// The end of a reservation that covers `end`.
@@ -231,12 +233,7 @@ impl<P: Publish> Shared<P> {
 
     fn new_segment(&self, header: SegmentHeader, length: u64) -> Result<Active> {
         let least = (FRAMES_START + length).next_multiple_of(PAGE_BYTES);
-        let ahead = match self.options.sync {
-            SyncMode::EachCommit => RESERVE_BYTES_MIN,
-            // Enough until the background step has come.
-            SyncMode::Interval(_) => RESERVE_STEP_BYTES,
-        };
-        let mut reserved = self.reservation(FRAMES_START + length, ahead);
+        let mut reserved = self.reservation(FRAMES_START + length, RESERVE_BYTES_MIN);
         let mut made = segment::create(&*self.env.fs, &self.root, header, reserved);
         if made.as_ref().is_err_and(is_full) {
             reserved = least;
