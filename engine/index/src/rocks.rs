@@ -7,6 +7,7 @@
 
 mod chunk;
 mod db;
+mod found;
 mod keys;
 mod list;
 mod listing;
@@ -23,6 +24,7 @@ use annals_types::{EventId, Place, Position, StoreId, Version};
 use siphasher::sip::SipHasher13;
 
 use self::db::Db;
+use self::found::Found;
 use self::keys::List;
 use self::list::Damaged;
 pub use self::open::Opened;
@@ -47,6 +49,7 @@ pub struct RocksIndex {
     ids: SipHasher13,
     /// Nothing once it is closed.
     db: RwLock<Option<Db>>,
+    found: Found,
     read_only: bool,
     windows: RwLock<Windows>,
     /// What changed of the kept states and is not saved.
@@ -65,6 +68,7 @@ impl RocksIndex {
             store,
             ids: SipHasher13::new_with_key(&store.0),
             db: RwLock::new(Some(db)),
+            found: Found::new(store),
             read_only,
             windows: RwLock::new(windows),
             kept: Mutex::default(),
@@ -81,12 +85,19 @@ impl RocksIndex {
         RwLockReadGuard::try_map(self.db.read(), Option::as_ref).map_err(|_| IndexError::closed())
     }
 
-    /// A stream as the database has it, which may be newer than what its reader wants of it.
-    fn saved_stream(&self, name: &str) -> Result<Option<Stream>> {
-        match self.db()?.get(&keys::stream(name))? {
-            Some(value) => Ok(Some(Stream::read(&value).ok_or(Damaged)?)),
-            None => Ok(None),
+    /// A stream as the database has it, which may be newer than what its reader wants of it, but
+    /// has everything up to [`Windows::after`]. Who calls it took the windows before.
+    fn saved_stream(&self, windows: &Windows, name: &str) -> Result<Option<Stream>> {
+        let db = self.db()?;
+        if let Some(found) = self.found.get(name, windows.after) {
+            return Ok(found);
         }
+        let stream = match db.get(&keys::stream(name))? {
+            Some(value) => Some(Stream::read(&value).ok_or(Damaged)?),
+            None => None,
+        };
+        self.found.put(name, stream, windows.after);
+        Ok(stream)
     }
 
     /// The newest place behind `after` and before `before` that the database has under the key, and
@@ -109,11 +120,16 @@ impl RocksIndex {
     }
 
     /// A stream as the database has it, and its list, where it has an event up to `cut`.
-    fn saved_list(&self, name: &str, cut: u64) -> Result<Option<(Stream, List)>> {
+    fn saved_list(
+        &self,
+        windows: &Windows,
+        name: &str,
+        cut: u64,
+    ) -> Result<Option<(Stream, List)>> {
         if cut == 0 {
             return Ok(None);
         }
-        let stream = self.saved_stream(name)?;
+        let stream = self.saved_stream(windows, name)?;
         Ok(stream.filter(|stream| stream.first.position.get() <= cut).zip(List::of_stream(name)))
     }
 }
@@ -131,10 +147,10 @@ impl Index for RocksIndex {
             let ended = batch.len() < ENTRIES_PER_LOCK;
             let _applying = self.applying.lock();
             let windows = self.windows();
-            let before = |name: &str| match windows.stream(name)? {
+            let before = |name: &str| match windows.stream_before_newest(name)? {
                 Some(stream) => Ok(Some(stream)),
                 None if windows.after == 0 => Ok(None),
-                None => self.saved_stream(name),
+                None => self.saved_stream(&windows, name),
             };
             let taken = windows.newest().map(|newest| newest.take(&batch, &before));
             if !matches!(taken, Some(Ok(true))) || ended {
@@ -158,7 +174,7 @@ impl Index for RocksIndex {
         if after.get() >= cut || begins_behind(&windows, stream) {
             return Ok(None);
         }
-        match self.saved_list(stream, cut)? {
+        match self.saved_list(&windows, stream, cut)? {
             Some((row, list)) => {
                 let head = list::head(&*self.db()?, &list, &row, cut)?;
                 Ok(head.filter(|head| head.position > after))
@@ -181,7 +197,7 @@ impl Index for RocksIndex {
         // Whether the oldest window that has the stream has this version of it too.
         let oldest = windows.iter().find_map(|window| window.oldest(stream));
         let here = oldest.is_some_and(|oldest| oldest <= from) || begins_behind(&windows, stream);
-        if !here && let Some((row, list)) = self.saved_list(stream, cut)? {
+        if !here && let Some((row, list)) = self.saved_list(&windows, stream, cut)? {
             list::versions(&*self.db()?, &list, &row, from.get(), cut, end, out)?;
         }
         for window in windows.iter() {
@@ -212,7 +228,7 @@ impl Index for RocksIndex {
         }
         if out.len() < end && !begins_behind(&windows, stream) {
             let cut = up_to.get().min(windows.after);
-            if let Some((row, list)) = self.saved_list(stream, cut)? {
+            if let Some((row, list)) = self.saved_list(&windows, stream, cut)? {
                 list::versions_back(&*self.db()?, &list, &row, from.get(), cut, end, out)?;
             }
         }
@@ -329,7 +345,9 @@ impl Index for RocksIndex {
     fn memory_bytes(&self) -> u64 {
         let windows = self.windows();
         let windows: u64 = windows.iter().map(|window| window.memory_bytes()).sum();
-        windows + self.kept.lock().memory_bytes() + self.db().map_or(0, |db| db.memory_bytes())
+        let kept = self.kept.lock().memory_bytes();
+        let db = self.db().map_or(0, |db| db.memory_bytes());
+        windows + kept + self.found.memory_bytes() + db
     }
 
     fn disk_bytes(&self) -> u64 {

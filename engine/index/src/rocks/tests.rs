@@ -326,6 +326,41 @@ fn the_newest_is_answered_from_memory() {
 }
 
 #[test]
+fn a_stream_is_looked_up_once_until_what_is_saved_changes() {
+    let dir = TempDir::new().unwrap();
+    let index = open(dir.path());
+    let newest = Position::MAX;
+    let (mut position, mut versions) = (0, std::collections::BTreeMap::new());
+    let mut append = |stream: &str| {
+        let version: &mut u64 = versions.entry(stream.to_owned()).or_default();
+        let head = index.head(stream, Position::START, newest).unwrap();
+        assert_eq!(head.map_or(0, |head| head.version.get()), *version, "{stream}");
+        (position, *version) = (position + 1, *version + 1);
+        let (stream, terms) = (stream.to_owned(), Vec::new());
+        let event = Event { position, stream, version: *version, id: None, terms };
+        index.apply(&mut std::iter::once(event.entry()));
+        assert_eq!(index.covers().get(), position);
+        position
+    };
+    let save = |position| index.save(covers(Position::new(position))).unwrap();
+    // What a round found of a stream is not what the next one finds, nor that there was none.
+    for round in 0..20 {
+        append(&format!("new-{round}"));
+        // Three saves: what the first one saved is in no window any more.
+        save(append("old"));
+        save(append("other"));
+        save(append("another"));
+        let asked = || index.db().unwrap().asked.load(Ordering::Relaxed);
+        let before = asked();
+        append("old");
+        append(&format!("new-{round}"));
+        append(&format!("new-{}", round + 1));
+        assert_eq!(asked(), before + 3);
+    }
+    assert_eq!(index.stream_count(newest).unwrap(), 24);
+}
+
+#[test]
 fn a_save_that_fails_loses_nothing() {
     let random = SeededRandom::new(3);
     let dir = TempDir::new().unwrap();

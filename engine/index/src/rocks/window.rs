@@ -167,9 +167,9 @@ impl Windows {
         self.streams + self.iter().map(|window| window.begun_at(up_to)).sum::<u64>()
     }
 
-    /// First and newest event of a stream that is in one of them.
-    pub(super) fn stream(&self, name: &str) -> Result<Option<Stream>> {
-        for window in self.iter().rev() {
+    /// First and newest event of a stream that is in one of them but the one that grows.
+    pub(super) fn stream_before_newest(&self, name: &str) -> Result<Option<Stream>> {
+        for window in self.iter().rev().skip(1) {
             if let Some(stream) = window.stream(name)? {
                 return Ok(Some(stream));
             }
