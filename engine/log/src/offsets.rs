@@ -9,11 +9,15 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder};
 
 use crate::error::Result;
+use crate::format::footer::OFFSET_BYTES;
 use crate::segment::Segment;
 use crate::walk::Walk;
 
 /// Entries of one chunk of a live table.
 const CHUNK: usize = 8192;
+/// Bytes of an entry in the footer.
+const ENTRY_BYTES: usize = size_of::<u32>();
+const _: () = assert!(ENTRY_BYTES as u64 == OFFSET_BYTES, "as the format says");
 /// Largest segment, in bytes.
 pub(crate) const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// Chunks that the largest segment needs.
@@ -88,26 +92,54 @@ impl LiveOffsets {
 #[derive(Clone, Debug)]
 pub(crate) enum Offsets {
     Live(Arc<LiveOffsets>),
+    /// In the segment's footer, looked up there one by one. An entry is a hint: only the event that is
+    /// found there proves it.
+    Footer,
+    /// The whole table, proven.
     Sealed(Arc<[u32]>),
 }
 
 impl Offsets {
-    /// It is soon asked where event number `index` stands.
-    pub(crate) fn prefetch(&self, index: usize) {
+    /// It is soon asked where event number `index` of `segment`, whose offsets these are, stands.
+    pub(crate) fn prefetch(&self, segment: &Segment, index: usize) {
         match self {
             Self::Live(offsets) => offsets.entry(index).map_or((), prefetch),
+            Self::Footer => {
+                if let Some(at) = entry_at(segment, index) {
+                    segment.file.prefetch(at, ENTRY_BYTES);
+                }
+            }
             Self::Sealed(table) => table.get(index).map_or((), prefetch),
         }
     }
 
-    /// Where the record of event number `index` begins; `None` where the table does not say.
-    pub(crate) fn get(&self, index: usize) -> Option<u64> {
+    /// Where this is read in the segment's file, if it is.
+    pub(crate) fn in_file(&self, segment: &Segment, index: usize) -> Option<u64> {
+        matches!(self, Self::Footer).then(|| entry_at(segment, index)).flatten()
+    }
+
+    /// Where the record of event number `index` of `segment`, whose offsets these are, begins; `None`
+    /// where that is not said.
+    #[inline]
+    pub(crate) fn get(&self, segment: &Segment, index: usize) -> Option<u64> {
         let offset = match self {
             Self::Live(offsets) => offsets.get(index),
+            Self::Footer => {
+                let mut entry = [0; ENTRY_BYTES];
+                segment.file.read_exact_at(&mut entry, entry_at(segment, index)?).ok()?;
+                u32::from_le_bytes(entry)
+            }
             Self::Sealed(table) => table.get(index).copied().unwrap_or_default(),
         };
         (offset != 0).then_some(u64::from(offset))
     }
+}
+
+/// Where in the file the entry of event number `index` lies, once the segment is sealed.
+#[inline]
+fn entry_at(segment: &Segment, index: usize) -> Option<u64> {
+    let OffsetTable::Sealed { at, count, .. } = segment.offsets else { return None };
+    (index < count as usize).then(|| at + index as u64 * OFFSET_BYTES)
 }
 
 /// Tables of sealed segments that were read lately, bounded in bytes.
@@ -148,12 +180,31 @@ impl TableCache {
         Self { tables }
     }
 
-    /// Where the events of the segment stand.
+    /// Where the events of the segment stand; what the footer says, where a look at it costs less than
+    /// reading all of its table.
     pub(crate) fn offsets(&self, segment: &Arc<Segment>) -> Result<Offsets> {
+        Ok(match &segment.offsets {
+            OffsetTable::Live(offsets) => Offsets::Live(Arc::clone(offsets)),
+            OffsetTable::Sealed { .. } if segment.file.is_mapped() => Offsets::Footer,
+            OffsetTable::Sealed { count, .. } => match self.tables.get(&segment.header.first) {
+                Some(table) => Offsets::Sealed(table),
+                None if self.has_room(*count) => Offsets::Sealed(self.table(segment)?),
+                None => Offsets::Footer,
+            },
+        })
+    }
+
+    /// The same, proven.
+    pub(crate) fn proven(&self, segment: &Arc<Segment>) -> Result<Offsets> {
         Ok(match &segment.offsets {
             OffsetTable::Live(offsets) => Offsets::Live(Arc::clone(offsets)),
             OffsetTable::Sealed { .. } => Offsets::Sealed(self.table(segment)?),
         })
+    }
+
+    /// Whether a table of so many entries takes no other's place.
+    fn has_room(&self, count: u32) -> bool {
+        self.tables.weight() + u64::from(count) * OFFSET_BYTES < Self::BYTES_MAX
     }
 
     /// The number of the last event at or before `index` of which the table tells.
@@ -220,6 +271,7 @@ pub(crate) fn read_table(segment: &Segment) -> Result<Option<Vec<u32>>> {
         return Ok(None);
     };
     let mut bytes = vec![0; count as usize * size_of::<u32>()];
+    segment.file.read_ahead(at, bytes.len() as u64);
     segment.file.read_exact_at(&mut bytes, at).map_err(|error| segment.io(error))?;
     if crc32fast::hash(&bytes) != checksum {
         return Ok(None);
