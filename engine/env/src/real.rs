@@ -3,7 +3,7 @@
 mod map;
 
 use std::fs::{DirBuilder, OpenOptions, TryLockError};
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -231,7 +231,7 @@ impl File for RealFile {
     #[cfg(target_os = "linux")]
     fn is_in_memory(&self, offset: u64) -> bool {
         let mut byte = [0];
-        let mut bufs = [IoSliceMut::new(&mut byte)];
+        let mut bufs = [io::IoSliceMut::new(&mut byte)];
         preadv2(&self.file, &mut bufs, offset, ReadWriteFlags::NOWAIT) != Err(Errno::AGAIN)
     }
 

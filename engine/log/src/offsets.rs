@@ -162,11 +162,15 @@ impl TableCache {
     const BYTES_MAX: u64 = 32 << 20;
 
     pub(crate) fn new() -> Self {
+        Self::of(Self::BYTES_MAX)
+    }
+
+    fn of(bytes: u64) -> Self {
         // One shard: several would each refuse a table larger than their share.
         let options = OptionsBuilder::new()
             .shards(1)
             .estimated_items_capacity(256)
-            .weight_capacity(Self::BYTES_MAX)
+            .weight_capacity(bytes)
             .build();
         let tables = match options {
             Ok(options) => Cache::with_options(
@@ -175,26 +179,25 @@ impl TableCache {
                 DefaultHashBuilder::default(),
                 DefaultLifecycle::default(),
             ),
-            Err(_) => Cache::with_weighter(256, Self::BYTES_MAX, TableWeight),
+            Err(_) => Cache::with_weighter(256, bytes, TableWeight),
         };
         Self { tables }
     }
 
-    /// Where the events of the segment stand; what the footer says, where a look at it costs less than
-    /// reading all of its table.
+    /// Where the events of the segment stand; hints, where to look at one costs less than to read all
+    /// of the table.
     pub(crate) fn offsets(&self, segment: &Arc<Segment>) -> Result<Offsets> {
-        Ok(match &segment.offsets {
-            OffsetTable::Live(offsets) => Offsets::Live(Arc::clone(offsets)),
-            OffsetTable::Sealed { .. } if segment.file.is_mapped() => Offsets::Footer,
-            OffsetTable::Sealed { count, .. } => match self.tables.get(&segment.header.first) {
-                Some(table) => Offsets::Sealed(table),
-                None if self.has_room(*count) => Offsets::Sealed(self.table(segment)?),
-                None => Offsets::Footer,
-            },
-        })
+        match segment.offsets {
+            OffsetTable::Sealed { count, .. }
+                if segment.file.is_mapped() || !self.has_room(segment, count) =>
+            {
+                Ok(Offsets::Footer)
+            }
+            _ => self.proven(segment),
+        }
     }
 
-    /// The same, proven.
+    /// The same, and no hints.
     pub(crate) fn proven(&self, segment: &Arc<Segment>) -> Result<Offsets> {
         Ok(match &segment.offsets {
             OffsetTable::Live(offsets) => Offsets::Live(Arc::clone(offsets)),
@@ -202,9 +205,11 @@ impl TableCache {
         })
     }
 
-    /// Whether a table of so many entries takes no other's place.
-    fn has_room(&self, count: u32) -> bool {
-        self.tables.weight() + u64::from(count) * OFFSET_BYTES < Self::BYTES_MAX
+    /// Whether the segment's table, of so many entries, is here or takes no other's place.
+    fn has_room(&self, segment: &Segment, count: u32) -> bool {
+        let more = u64::from(count) * OFFSET_BYTES;
+        self.tables.contains_key(&segment.header.first)
+            || self.tables.weight() + more < self.tables.capacity()
     }
 
     /// The number of the last event at or before `index` of which the table tells.
@@ -278,4 +283,50 @@ pub(crate) fn read_table(segment: &Segment) -> Result<Option<Vec<u32>>> {
     }
     let entries = bytes.as_chunks().0.iter().map(|&entry| u32::from_le_bytes(entry));
     Ok(Some(entries.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use annals_env::{Fs, MemoryFs};
+    use annals_types::{Epoch, Position, StoreId};
+
+    use super::*;
+    use crate::format::segment_header::SegmentHeader;
+
+    /// A segment that is nothing but a table.
+    fn sealed(fs: &MemoryFs, first: u64, entries: &[u32]) -> Arc<Segment> {
+        let file = fs.create(Path::new(&first.to_string())).unwrap();
+        let table: Vec<u8> = entries.iter().flat_map(|entry| entry.to_le_bytes()).collect();
+        file.write_at(&table, 5).unwrap();
+        let (count, checksum) = (u32::try_from(entries.len()).unwrap(), crc32fast::hash(&table));
+        let first = Place::event(Position::new(first));
+        let (store, epoch) = (StoreId([1; 16]), Epoch::default());
+        let header = SegmentHeader { store, salt: 1, first, generation: 0, epoch };
+        let offsets = OffsetTable::Sealed { at: 5, count, checksum };
+        Arc::new(Segment { name: String::new(), file, header, offsets, summary: None })
+    }
+
+    #[test]
+    fn a_full_cache_takes_no_other_table_for_one_look() {
+        let fs = MemoryFs::new();
+        let entries: Vec<u32> = (0..1_000).map(|n| n * 7).collect();
+        let segments = [1, 2_000, 4_000].map(|first| sealed(&fs, first, &entries));
+        let cache = TableCache::of(9_000);
+        let all = || segments.iter().map(|segment| (segment, cache.offsets(segment).unwrap()));
+        for _ in 0..3 {
+            let kept = all().map(|(_, offsets)| matches!(offsets, Offsets::Sealed(_)));
+            assert_eq!(kept.collect::<Vec<_>>(), [true, true, false]);
+        }
+        for (segment, offsets) in all() {
+            let proven = cache.proven(segment).unwrap();
+            assert!(matches!(proven, Offsets::Sealed(_)));
+            for offsets in [offsets, proven] {
+                assert_eq!(offsets.get(segment, 0), None, "it says nothing");
+                assert_eq!(offsets.get(segment, 999), Some(6_993));
+                assert_eq!(offsets.get(segment, 1_000), None);
+            }
+        }
+    }
 }

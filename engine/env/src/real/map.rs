@@ -113,7 +113,6 @@ impl ReadMap {
         let capacity = capacity.saturating_add(capacity / SPARE_PART);
         let length = usize::try_from(capacity.max(file.metadata().ok()?.len())).ok()?;
         let map = MmapOptions::new().len(length).map_raw_read_only(file).ok()?;
-        #[cfg(unix)]
         // A read of one event must not have the system fetch what lies around it. Where it does not
         // listen, reads are as right as before.
         map.advise(Advice::Random).ok();
@@ -129,7 +128,6 @@ impl ReadMap {
             let (Ok(at), Ok(length)) = (usize::try_from(at), usize::try_from(length)) else {
                 return;
             };
-            #[cfg(unix)]
             self.map.advise_range(Advice::WillNeed, at, length).ok();
         }
     }
