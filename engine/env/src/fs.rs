@@ -144,6 +144,15 @@ pub trait File: Debug + Send + Sync {
     /// These bytes are read soon: where they lie in a map, the processor fetches them meanwhile.
     fn prefetch(&self, _offset: u64, _length: usize) {}
 
+    /// These bytes are read soon: where they would be read through a map, which is not read ahead by
+    /// itself, the system fetches from disk meanwhile what is not in memory. Costs a system call.
+    fn read_ahead(&self, _offset: u64, _length: u64) {}
+
+    /// Whether the byte there is in memory; `true` where nobody can tell. Costs a system call.
+    fn is_in_memory(&self, _offset: u64) -> bool {
+        true
+    }
+
     /// Writes all of `bytes` at `offset`, growing the file where needed; what lies between the old
     /// end and `offset` reads as zeros.
     ///

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use rustix::fs::{OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
+#[cfg(target_os = "linux")]
+use rustix::io::{ReadWriteFlags, preadv2};
 
 pub use map::prefetch;
 use map::{ReadMap, WriteMap};
@@ -218,6 +220,19 @@ impl File for RealFile {
         if let Some(Some(map)) = self.reads.get() {
             map.prefetch(offset, length);
         }
+    }
+
+    fn read_ahead(&self, offset: u64, length: u64) {
+        if let Some(Some(map)) = self.reads.get() {
+            map.read_ahead(offset, length);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn is_in_memory(&self, offset: u64) -> bool {
+        let mut byte = [0];
+        let mut bufs = [io::IoSliceMut::new(&mut byte)];
+        preadv2(&self.file, &mut bufs, offset, ReadWriteFlags::NOWAIT) != Err(Errno::AGAIN)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

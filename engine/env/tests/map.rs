@@ -126,6 +126,12 @@ fn a_mapped_file_reads_as_before() {
         let there = bytes.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
         assert_eq!(read[..count], there[..length.min(there.len())], "{length} at {offset}");
     }
+    // To be told ahead changes nothing, wherever that is.
+    for (offset, length) in [(0, 0), (0, 10_000), (4_097, 1), (9_999, 50_000), (1 << 40, 1 << 40)] {
+        file.read_ahead(offset, length);
+        empty.read_ahead(offset, length);
+        assert!(file.is_in_memory(offset), "it was just written");
+    }
     // What was written since can be read, before and after that was told.
     file.write_at(&bytes, 10_000).unwrap();
     for _ in 0..2 {

@@ -39,6 +39,7 @@ mod live;
 mod lookup;
 mod loss;
 mod offsets;
+mod read_ahead;
 mod reader;
 mod recovery;
 mod repair;

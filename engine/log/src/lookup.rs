@@ -105,6 +105,10 @@ impl EventCursor {
 
     /// These events are asked for next, the first of them first: what is mapped is fetched meanwhile.
     pub fn expect(&mut self, next: impl Iterator<Item = Position> + Clone) {
+        let mut first = next.clone();
+        if let (Some(first), Some(_)) = (first.next(), first.next()) {
+            self.ahead.begin(&self.reader, first);
+        }
         next.clone().take(Self::AHEAD).for_each(|at| self.ahead.entry(&self.reader, at));
         next.clone().take(Self::AHEAD / 2).for_each(|at| self.ahead.event(&self.reader, at));
     }
@@ -130,9 +134,11 @@ impl EventCursor {
         if matches!(found, Err(LogError::Damaged(_)))
             && let Some(spot) = &mut self.at
         {
-            // The piece held may be from before the event was written.
+            // The piece held may be from before the event was written, and the entry that led there
+            // may be damaged, not the event.
             spot.window.forget();
             spot.frame = None;
+            spot.reach.prove(&self.reader)?;
             return self.look(position);
         }
         found

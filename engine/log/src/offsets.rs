@@ -9,11 +9,15 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder};
 
 use crate::error::Result;
+use crate::format::footer::OFFSET_BYTES;
 use crate::segment::Segment;
 use crate::walk::Walk;
 
 /// Entries of one chunk of a live table.
 const CHUNK: usize = 8192;
+/// Bytes of an entry in the footer.
+const ENTRY_BYTES: usize = size_of::<u32>();
+const _: () = assert!(ENTRY_BYTES as u64 == OFFSET_BYTES, "as the format says");
 /// Largest segment, in bytes.
 pub(crate) const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// Chunks that the largest segment needs.
@@ -88,26 +92,54 @@ impl LiveOffsets {
 #[derive(Clone, Debug)]
 pub(crate) enum Offsets {
     Live(Arc<LiveOffsets>),
+    /// In the segment's footer, looked up there one by one. An entry is a hint: only the event that is
+    /// found there proves it.
+    Footer,
+    /// The whole table, proven.
     Sealed(Arc<[u32]>),
 }
 
 impl Offsets {
-    /// It is soon asked where event number `index` stands.
-    pub(crate) fn prefetch(&self, index: usize) {
+    /// It is soon asked where event number `index` of `segment`, whose offsets these are, stands.
+    pub(crate) fn prefetch(&self, segment: &Segment, index: usize) {
         match self {
             Self::Live(offsets) => offsets.entry(index).map_or((), prefetch),
+            Self::Footer => {
+                if let Some(at) = entry_at(segment, index) {
+                    segment.file.prefetch(at, ENTRY_BYTES);
+                }
+            }
             Self::Sealed(table) => table.get(index).map_or((), prefetch),
         }
     }
 
-    /// Where the record of event number `index` begins; `None` where the table does not say.
-    pub(crate) fn get(&self, index: usize) -> Option<u64> {
+    /// Where this is read in the segment's file, if it is.
+    pub(crate) fn in_file(&self, segment: &Segment, index: usize) -> Option<u64> {
+        matches!(self, Self::Footer).then(|| entry_at(segment, index)).flatten()
+    }
+
+    /// Where the record of event number `index` of `segment`, whose offsets these are, begins; `None`
+    /// where that is not said.
+    #[inline]
+    pub(crate) fn get(&self, segment: &Segment, index: usize) -> Option<u64> {
         let offset = match self {
             Self::Live(offsets) => offsets.get(index),
+            Self::Footer => {
+                let mut entry = [0; ENTRY_BYTES];
+                segment.file.read_exact_at(&mut entry, entry_at(segment, index)?).ok()?;
+                u32::from_le_bytes(entry)
+            }
             Self::Sealed(table) => table.get(index).copied().unwrap_or_default(),
         };
         (offset != 0).then_some(u64::from(offset))
     }
+}
+
+/// Where in the file the entry of event number `index` lies, once the segment is sealed.
+#[inline]
+fn entry_at(segment: &Segment, index: usize) -> Option<u64> {
+    let OffsetTable::Sealed { at, count, .. } = segment.offsets else { return None };
+    (index < count as usize).then(|| at + index as u64 * OFFSET_BYTES)
 }
 
 /// Tables of sealed segments that were read lately, bounded in bytes.
@@ -130,11 +162,15 @@ impl TableCache {
     const BYTES_MAX: u64 = 32 << 20;
 
     pub(crate) fn new() -> Self {
+        Self::of(Self::BYTES_MAX)
+    }
+
+    fn of(bytes: u64) -> Self {
         // One shard: several would each refuse a table larger than their share.
         let options = OptionsBuilder::new()
             .shards(1)
             .estimated_items_capacity(256)
-            .weight_capacity(Self::BYTES_MAX)
+            .weight_capacity(bytes)
             .build();
         let tables = match options {
             Ok(options) => Cache::with_options(
@@ -143,17 +179,37 @@ impl TableCache {
                 DefaultHashBuilder::default(),
                 DefaultLifecycle::default(),
             ),
-            Err(_) => Cache::with_weighter(256, Self::BYTES_MAX, TableWeight),
+            Err(_) => Cache::with_weighter(256, bytes, TableWeight),
         };
         Self { tables }
     }
 
-    /// Where the events of the segment stand.
+    /// Where the events of the segment stand; hints, where to look at one costs less than to read all
+    /// of the table.
     pub(crate) fn offsets(&self, segment: &Arc<Segment>) -> Result<Offsets> {
+        match segment.offsets {
+            OffsetTable::Sealed { count, .. }
+                if segment.file.is_mapped() || !self.has_room(segment, count) =>
+            {
+                Ok(Offsets::Footer)
+            }
+            _ => self.proven(segment),
+        }
+    }
+
+    /// The same, and no hints.
+    pub(crate) fn proven(&self, segment: &Arc<Segment>) -> Result<Offsets> {
         Ok(match &segment.offsets {
             OffsetTable::Live(offsets) => Offsets::Live(Arc::clone(offsets)),
             OffsetTable::Sealed { .. } => Offsets::Sealed(self.table(segment)?),
         })
+    }
+
+    /// Whether the segment's table, of so many entries, is here or takes no other's place.
+    fn has_room(&self, segment: &Segment, count: u32) -> bool {
+        let more = u64::from(count) * OFFSET_BYTES;
+        self.tables.contains_key(&segment.header.first)
+            || self.tables.weight() + more < self.tables.capacity()
     }
 
     /// The number of the last event at or before `index` of which the table tells.
@@ -220,10 +276,57 @@ pub(crate) fn read_table(segment: &Segment) -> Result<Option<Vec<u32>>> {
         return Ok(None);
     };
     let mut bytes = vec![0; count as usize * size_of::<u32>()];
+    segment.file.read_ahead(at, bytes.len() as u64);
     segment.file.read_exact_at(&mut bytes, at).map_err(|error| segment.io(error))?;
     if crc32fast::hash(&bytes) != checksum {
         return Ok(None);
     }
     let entries = bytes.as_chunks().0.iter().map(|&entry| u32::from_le_bytes(entry));
     Ok(Some(entries.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use annals_env::{Fs, MemoryFs};
+    use annals_types::{Epoch, Position, StoreId};
+
+    use super::*;
+    use crate::format::segment_header::SegmentHeader;
+
+    /// A segment that is nothing but a table.
+    fn sealed(fs: &MemoryFs, first: u64, entries: &[u32]) -> Arc<Segment> {
+        let file = fs.create(Path::new(&first.to_string())).unwrap();
+        let table: Vec<u8> = entries.iter().flat_map(|entry| entry.to_le_bytes()).collect();
+        file.write_at(&table, 5).unwrap();
+        let (count, checksum) = (u32::try_from(entries.len()).unwrap(), crc32fast::hash(&table));
+        let first = Place::event(Position::new(first));
+        let (store, epoch) = (StoreId([1; 16]), Epoch::default());
+        let header = SegmentHeader { store, salt: 1, first, generation: 0, epoch };
+        let offsets = OffsetTable::Sealed { at: 5, count, checksum };
+        Arc::new(Segment { name: String::new(), file, header, offsets, summary: None })
+    }
+
+    #[test]
+    fn a_full_cache_takes_no_other_table_for_one_look() {
+        let fs = MemoryFs::new();
+        let entries: Vec<u32> = (0..1_000).map(|n| n * 7).collect();
+        let segments = [1, 2_000, 4_000].map(|first| sealed(&fs, first, &entries));
+        let cache = TableCache::of(9_000);
+        let all = || segments.iter().map(|segment| (segment, cache.offsets(segment).unwrap()));
+        for _ in 0..3 {
+            let kept = all().map(|(_, offsets)| matches!(offsets, Offsets::Sealed(_)));
+            assert_eq!(kept.collect::<Vec<_>>(), [true, true, false]);
+        }
+        for (segment, offsets) in all() {
+            let proven = cache.proven(segment).unwrap();
+            assert!(matches!(proven, Offsets::Sealed(_)));
+            for offsets in [offsets, proven] {
+                assert_eq!(offsets.get(segment, 0), None, "it says nothing");
+                assert_eq!(offsets.get(segment, 999), Some(6_993));
+                assert_eq!(offsets.get(segment, 1_000), None);
+            }
+        }
+    }
 }

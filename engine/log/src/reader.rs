@@ -6,6 +6,7 @@ use annals_env::sync::atomic::{AtomicU64, Ordering};
 use annals_types::{Epoch, EventId, Place, Position, StoreId, Timestamp};
 use arc_swap::ArcSwap;
 
+use crate::ahead::Samples;
 use crate::error::Result;
 use crate::format::event::{self, Event};
 use crate::format::footer::EpochStart;
@@ -28,6 +29,8 @@ pub(crate) struct ReaderShared {
     pub(crate) store: StoreId,
     pub(crate) segments: ArcSwap<Vec<Arc<Segment>>>,
     pub(crate) tables: TableCache,
+    /// Whether events are read from disk lately.
+    pub(crate) samples: Samples,
     epochs: ArcSwap<Vec<KnownEpoch>>,
     /// Where some control records stand, for who looks for one of very many behind one event.
     pub(crate) marks: Marks,
@@ -58,6 +61,7 @@ impl LogReader {
             store,
             segments: ArcSwap::from_pointee(segments),
             tables: TableCache::new(),
+            samples: Samples::default(),
             epochs: ArcSwap::from_pointee(
                 epochs.iter().map(|&start| known(store, start)).collect(),
             ),

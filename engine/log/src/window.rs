@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use annals_env::File;
 
+use crate::read_ahead::ReadAhead;
 use crate::slice::Slice;
 
 /// How a reader moves through a file, and so how much to fetch around what it asks for.
@@ -66,6 +67,7 @@ pub(crate) struct Window {
     piece: Arc<Vec<u8>>,
     /// The piece before.
     spare: Arc<Vec<u8>>,
+    ahead: ReadAhead,
 }
 
 impl Window {
@@ -73,7 +75,8 @@ impl Window {
         let nothing = Arc::new(Vec::new());
         let spare = Arc::clone(&nothing);
         let (row, fetched) = (None, stride);
-        Self { file, stride, row, fetched, base: 0, filled: 0, piece: nothing, spare }
+        let ahead = ReadAhead::default();
+        Self { file, stride, row, fetched, base: 0, filled: 0, piece: nothing, spare, ahead }
     }
 
     /// How to go through the file from the front to the back.
@@ -146,6 +149,8 @@ impl Window {
             let left = self.file.len()?.saturating_sub(base);
             size = wanted.min(usize::try_from(left).unwrap_or(usize::MAX));
         }
+        let held = self.base..self.base + self.filled as u64;
+        self.ahead.next(&*self.file, &held, &(base..base + size as u64));
         self.filled = 0;
         self.make_room(size);
         let Some(piece) = Arc::get_mut(&mut self.piece) else { return Ok(()) };

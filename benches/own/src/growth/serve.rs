@@ -63,6 +63,9 @@ impl Serving<'_> {
                 self.heads(state, seed);
             }
         }
+        for (state, backward) in [("forward", false), ("backward", true)] {
+            self.scan(state, backward);
+        }
         let store = self.forgotten();
         self.wake(&store);
         store.close().unwrap();
@@ -127,6 +130,27 @@ impl Serving<'_> {
                 positions.extend(event.map(|event| serving.checked(&event)));
             }
         });
+    }
+
+    /// All events in the order of the log, or the other way round, cold: beside plain reads of all of
+    /// the log's files, a piece at a time.
+    fn scan(&mut self, direction: &str, backward: bool) {
+        let store = self.forgotten();
+        let mut events = 0.0;
+        let (time, fetched) = timed(1, || {
+            let read = Read::all();
+            for event in store.read(if backward { read.backward() } else { read }) {
+                std::hint::black_box(event.unwrap());
+                events += 1.0;
+            }
+        });
+        store.close().unwrap();
+        places::forget(&self.root.join("store"));
+        let (plain, _) = timed(1, || self.places.scan());
+        let row = format!("scan {direction}, cold");
+        self.put(&format!("{row}, events/s"), events / time);
+        self.put(&format!("{row}, of plain reads"), plain / time);
+        self.put(&format!("{row}, KiB from disk an event"), fetched / 1024.0 / events);
     }
 
     /// Runs `read`, which gives the positions of what it read, beside plain reads of the same; warm:

@@ -17,6 +17,12 @@ use rustix::fs::fstatfs;
 /// longer for that than for the disk.
 const WINDOW_BYTES: u64 = 2 << 20;
 
+/// A map for reading has room for the file it is for, and one in so many parts of it more.
+const SPARE_PART: u64 = 8;
+
+/// What systems read ahead by themselves, mostly.
+const READ_AHEAD_BYTES: usize = 128 << 10;
+
 /// What the processor fetches at once.
 const CACHE_LINE_BYTES: usize = 64;
 
@@ -141,11 +147,30 @@ pub(super) struct ReadMap {
 }
 
 impl ReadMap {
-    /// Room for a file of `capacity` bytes, or as long as it is now; `None` where it cannot be mapped.
+    /// Room for a file of `capacity` bytes and some more, or as long as it is now; `None` where it
+    /// cannot be mapped.
     pub(super) fn of(file: &File, capacity: u64) -> Option<Self> {
+        // Only addresses; what is put behind a full file is then mapped too.
+        let capacity = capacity.saturating_add(capacity / SPARE_PART);
         let length = usize::try_from(capacity.max(file.metadata().ok()?.len())).ok()?;
         let map = MmapOptions::new().len(length).map_raw_read_only(file).ok()?;
+        // A read of one event must not have the system fetch what lies around it. Where it does not
+        // listen, reads are as right as before.
+        map.advise(Advice::Random).ok();
         Some(Self { map, length: AtomicU64::new(0) })
+    }
+
+    /// Has the system fetch these bytes from disk, where they are not in memory, and does not wait.
+    pub(super) fn read_ahead(&self, offset: u64, length: u64) {
+        let end = offset.saturating_add(length).min(self.length.load(Ordering::Acquire));
+        // One call fetches at most what the system reads ahead by itself, and drops the rest.
+        for at in (offset..end).step_by(READ_AHEAD_BYTES) {
+            let length = (end - at).min(READ_AHEAD_BYTES as u64);
+            let (Ok(at), Ok(length)) = (usize::try_from(at), usize::try_from(length)) else {
+                return;
+            };
+            self.map.advise_range(Advice::WillNeed, at, length).ok();
+        }
     }
 
     /// The file has become longer.

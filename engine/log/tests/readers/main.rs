@@ -9,3 +9,4 @@ mod rewound;
 mod rows;
 mod state_page;
 mod support;
+mod tables;
