@@ -142,6 +142,46 @@ impl Postings {
         self.push_chunk(chain, version, position, capacity, false)
     }
 
+    /// Appends events in a row: these positions, in ascending order, with the versions from `version`
+    /// on. The same as to push each of them, with one look at each chunk.
+    pub(super) fn push_run(
+        &mut self,
+        chain: &mut Chain,
+        mut version: u64,
+        mut positions: &[u64],
+    ) -> Option<()> {
+        while let Some((&first, others)) = positions.split_first() {
+            self.push(chain, version, first)?;
+            let filled = self.fill(chain, others)?;
+            version = version.saturating_add(1).saturating_add(filled as u64);
+            positions = others.get(filled..)?;
+        }
+        Some(())
+    }
+
+    /// Appends to the last chunk as many of the events that follow as it has room for. Gives how many.
+    fn fill(&mut self, chain: &Chain, positions: &[u64]) -> Option<usize> {
+        let Some(number) = chain.last_chunk else { return Some(0) };
+        let chunk = self.chunks.get_mut(number.0.get() - 1)?;
+        let room = usize::from(chunk.capacity - chunk.used);
+        if room == 0 {
+            return Some(0);
+        }
+        let room = self.arena.room(chunk.start + u64::from(chunk.used), room)?;
+        let (mut length, mut filled, mut last) = (0, 0, chunk.last);
+        for &position in positions {
+            let step = position.checked_sub(last).filter(|&step| step > 0)?;
+            let Some(bytes) = varint::write(room.get_mut(length..)?, step) else { break };
+            length += bytes;
+            filled += 1;
+            last = position;
+        }
+        chunk.last = last;
+        chunk.used += u16::try_from(length).ok()?;
+        chunk.count += u16::try_from(filled).ok()?;
+        Some(filled)
+    }
+
     /// Appends an event of a chain without gaps, unless it is the newest in it. `None`: its position
     /// is below that, or it does not fit.
     pub(super) fn append(&mut self, chain: &mut Chain, position: u64) -> Option<()> {

@@ -28,6 +28,27 @@ pub(super) fn encode(mut value: u64) -> ([u8; BYTES_MAX], usize) {
     (bytes, length)
 }
 
+/// Writes `value` to the front of `room`. Gives how many bytes it has; `None`: they do not fit.
+#[inline]
+pub(super) fn write(room: &mut [u8], value: u64) -> Option<usize> {
+    let ([low, ..], [high, ..]) = (value.to_le_bytes(), (value >> 7).to_le_bytes());
+    match (room, value) {
+        ([one, ..], 0..0x80) => {
+            *one = low;
+            Some(1)
+        }
+        ([one, two, ..], 0..0x4000) => {
+            (*one, *two) = (low | 0x80, high);
+            Some(2)
+        }
+        (room, _) => {
+            let (bytes, length) = encode(value);
+            room.get_mut(..length)?.copy_from_slice(bytes.get(..length)?);
+            Some(length)
+        }
+    }
+}
+
 /// Appends `value` to `out`.
 pub(crate) fn put(out: &mut Vec<u8>, value: u64) {
     let (bytes, length) = encode(value);

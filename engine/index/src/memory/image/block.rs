@@ -165,7 +165,23 @@ impl Reader {
         Ok(bytes)
     }
 
+    #[inline]
     pub(super) fn varint(&mut self) -> Result<u64, Fault> {
+        // Nearly all are steps of one or two bytes, and lie in the block at hand.
+        match self.content.get(self.taken..) {
+            Some(&[low, ..]) if low < 0x80 => {
+                self.taken += 1;
+                Ok(low.into())
+            }
+            Some(&[low, high, ..]) if high < 0x80 => {
+                self.taken += 2;
+                Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Fault> {
         let mut fault = Fault::Damaged("a number has more than 64 bits");
         let next = || self.byte().map_err(|error| fault = error).ok();
         varint::take(next).ok_or(fault)

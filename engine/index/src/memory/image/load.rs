@@ -11,7 +11,7 @@ use super::block::{Fault, Reader};
 use super::header::{HEADER_BYTES, Header, Refused, sum_of};
 use super::{IMAGE_NAME, ImageError};
 use crate::memory::ids::IdHash;
-use crate::memory::postings::CHUNK_BYTES_MAX;
+use crate::memory::postings::{CHUNK_BYTES_MAX, Chain, Postings};
 use crate::memory::state::State;
 use crate::memory::{Folder, MemoryIndex};
 use crate::{Covers, Term};
@@ -85,9 +85,11 @@ fn read(reader: &mut Reader, header: &Header) -> Result<State, Fault> {
     let covers = header.covers.place.position.get();
     let mut state = State::new(header.covers.store);
     state.covers = covers;
+    // The positions of a run.
+    let mut run = Vec::new();
     let mut first = 0;
     for _ in 0..header.streams {
-        first = read_stream(reader, &mut state, first)?;
+        first = read_stream(reader, &mut state, &mut run, first)?;
     }
     let mut position = 0;
     for _ in 0..header.ids {
@@ -98,7 +100,7 @@ fn read(reader: &mut Reader, header: &Header) -> Result<State, Fault> {
     }
     let mut first = 0;
     for _ in 0..header.terms {
-        first = read_term(reader, &mut state, first)?;
+        first = read_term(reader, &mut state, &mut run, first)?;
     }
     let mut before = None;
     for _ in 0..header.kept {
@@ -113,8 +115,13 @@ fn read(reader: &mut Reader, header: &Header) -> Result<State, Fault> {
     Ok(state)
 }
 
-/// Reads a stream; the one before it began at `before`. Gives where this one begins.
-fn read_stream(reader: &mut Reader, state: &mut State, before: u64) -> Result<u64, Fault> {
+/// Reads a stream, using `run`; the one before it began at `before`. Gives where this one begins.
+fn read_stream(
+    reader: &mut Reader,
+    state: &mut State,
+    run: &mut Vec<u64>,
+    before: u64,
+) -> Result<u64, Fault> {
     let bytes = reader.varint()?;
     if bytes > NAME_BYTES_MAX {
         return Err(Fault::Damaged("a name is too long"));
@@ -124,8 +131,7 @@ fn read_stream(reader: &mut Reader, state: &mut State, before: u64) -> Result<u6
     if state.directory.find(&name).is_some() {
         return Err(Fault::Damaged("a name comes twice"));
     }
-    let mut number = None;
-    let mut first = before;
+    let mut chain = None;
     let (mut version, mut position) = (0_u64, before);
     loop {
         let count = read_count(reader)?;
@@ -133,47 +139,80 @@ fn read_stream(reader: &mut Reader, state: &mut State, before: u64) -> Result<u6
             break;
         }
         let skipped = reader.varint()?;
-        version = version.checked_add(skipped).ok_or(Fault::Damaged("a version is too high"))?;
+        let first_version = version.checked_add(skipped).and_then(|version| version.checked_add(1));
+        let first_version = first_version.ok_or(Fault::Damaged("a version is too high"))?;
+        version = first_version - 1;
+        version = version.checked_add(count).ok_or(Fault::Damaged("a version is too high"))?;
+        run.clear();
         for _ in 0..count {
-            version = version.checked_add(1).ok_or(Fault::Damaged("a version is too high"))?;
             position = read_position(reader, position, state.covers)?;
-            if number.is_none() {
-                first = position;
-            }
-            number = state.take_event(number, &name, version, position);
-            if number.is_none() {
-                return Err(Fault::Damaged("it has too many streams or events"));
-            }
+            run.push(position);
+        }
+        chain = take_run(&mut state.postings, chain, first_version, run);
+        if chain.is_none() {
+            return Err(Fault::Damaged("it has too many streams or events"));
         }
     }
-    match number {
-        Some(_) => Ok(first),
-        None => Err(Fault::Damaged("a stream has no event")),
-    }
+    let chain = chain.ok_or(Fault::Damaged("a stream has no event"))?;
+    let inserted = state.directory.insert(&name, chain);
+    inserted.ok_or(Fault::Damaged("it has too many streams or events"))?;
+    Ok(chain.first())
 }
 
-/// Reads a term; the one before it began at `before`. Gives where this one begins.
-fn read_term(reader: &mut Reader, state: &mut State, before: u64) -> Result<u64, Fault> {
+/// The chain with a run of events more, whose first has this version. `None`: they do not fit.
+fn take_run(
+    postings: &mut Postings,
+    chain: Option<Chain>,
+    version: u64,
+    positions: &[u64],
+) -> Option<Chain> {
+    let (mut chain, version, positions) = match chain {
+        Some(chain) => (chain, version, positions),
+        None => {
+            let (&first, others) = positions.split_first()?;
+            (postings.start(version, first)?, version.saturating_add(1), others)
+        }
+    };
+    postings.push_run(&mut chain, version, positions)?;
+    Some(chain)
+}
+
+/// Reads a term, using `run`; the one before it began at `before`. Gives where this one begins.
+fn read_term(
+    reader: &mut Reader,
+    state: &mut State,
+    run: &mut Vec<u64>,
+    before: u64,
+) -> Result<u64, Fault> {
     let term = Term::new(u64::from_le_bytes(reader.array()?));
     if state.lists.find(term).is_some() {
         return Err(Fault::Damaged("a term comes twice"));
     }
-    let mut first = None;
+    let mut chain = None;
+    let mut version = 1;
     // Many terms may begin at one position, but none at 0.
     let (mut position, mut above) = (before, before.saturating_sub(1));
     loop {
         let count = read_count(reader)?;
         if count == 0 {
-            return first.ok_or(Fault::Damaged("a term has no event"));
+            break;
         }
+        run.clear();
         for _ in 0..count {
             position = read_step(reader, position, above, state.covers)?;
             above = position;
-            first.get_or_insert(position);
-            let taken = state.take_term(term, position);
-            taken.ok_or(Fault::Damaged("it has too many terms or events"))?;
+            run.push(position);
         }
+        chain = take_run(&mut state.postings, chain, version, run);
+        if chain.is_none() {
+            return Err(Fault::Damaged("it has too many terms or events"));
+        }
+        version += count;
     }
+    let chain = chain.ok_or(Fault::Damaged("a term has no event"))?;
+    let inserted = state.lists.insert(term, chain);
+    inserted.ok_or(Fault::Damaged("it has too many terms or events"))?;
+    Ok(chain.first())
 }
 
 /// Key and place of a kept state.

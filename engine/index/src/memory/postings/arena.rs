@@ -27,11 +27,15 @@ impl Arena {
 
     /// Writes `bytes` at `at`, inside a piece. `None`: there is no such piece.
     pub(super) fn write(&mut self, at: u64, bytes: &[u8]) -> Option<()> {
+        self.room(at, bytes.len())?.copy_from_slice(bytes);
+        Some(())
+    }
+
+    /// The `bytes` at `at`, inside a piece, to be written.
+    pub(super) fn room(&mut self, at: u64, bytes: usize) -> Option<&mut [u8]> {
         let at = usize::try_from(at).ok()?;
         let (block, start) = (at / BLOCK_BYTES, at % BLOCK_BYTES);
-        let place = self.blocks.get_mut(block)?.get_mut(start..start + bytes.len())?;
-        place.copy_from_slice(bytes);
-        Some(())
+        self.blocks.get_mut(block)?.get_mut(start..start + bytes)
     }
 
     /// The `bytes` at `at`, inside a piece.
