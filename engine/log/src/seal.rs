@@ -1,5 +1,6 @@
 //! Sealing: a full segment gets its footer and is immutable from then on.
 
+use std::io;
 use std::sync::Arc;
 
 use annals_types::{Place, Timestamp};
@@ -14,8 +15,11 @@ use crate::loss::Loss;
 use crate::offsets::{OFFSETS_MAX, OffsetTable};
 use crate::reader::LogReader;
 use crate::recovery::frame_damage;
-use crate::segment::{FRAMES_START, PAGE_BYTES, Segment};
+use crate::segment::{FRAMES_START, PAGE_BYTES, Segment, write_zeros};
 use crate::walk::{CheckedFrame, Walk};
+
+/// The room behind the frames is looked at in pieces of this size.
+const ROOM_PIECE_BYTES: usize = 64 << 10;
 
 /// What the frames of a segment add up to.
 #[derive(Debug, Default)]
@@ -153,6 +157,23 @@ fn summarize(
     }
 }
 
+/// Sees to it that the room between the frames and the footer is zeros, as in every sealed segment:
+/// what another footer or a bad disk left there means nothing, all places are in the frames.
+fn clear(segment: &Segment, from: u64, to: u64) -> io::Result<()> {
+    let mut piece = vec![0; ROOM_PIECE_BYTES];
+    let mut at = from;
+    while at < to {
+        let length = usize::try_from(to - at).map_or(piece.len(), |left| left.min(piece.len()));
+        let read = segment.file.read_at(piece.get_mut(..length).unwrap_or_default(), at)?;
+        if piece.iter().take(read).any(|&byte| byte != 0) {
+            write_zeros(&*segment.file, at, at + length as u64).1?;
+        }
+        at += length as u64;
+        piece.fill(0);
+    }
+    Ok(())
+}
+
 fn write(segment: &Segment, contents: &Contents, summary: Summary) -> Result<Segment> {
     let fail = |error| LogError::io(format!("sealing {}", segment.name), error);
     let bytes = summary.encode();
@@ -174,6 +195,7 @@ fn write(segment: &Segment, contents: &Contents, summary: Summary) -> Result<Seg
     footer.extend_from_slice(&bytes);
     // The trailer's place is written as zeros first, so that the file has its length.
     footer.resize(footer.len() + TRAILER_BYTES, 0);
+    clear(segment, summary.frames_end, offsets_at).map_err(fail)?;
     segment.file.write_at(&footer, offsets_at).map_err(fail)?;
     #[cfg(annals_canary)]
     if annals_env::canary::is("a trailer is written before its footer is synced") {
