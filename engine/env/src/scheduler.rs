@@ -30,11 +30,6 @@ pub trait Step: Send + Sync {
     /// A short name, for thread names and tests.
     fn name(&self) -> &'static str;
 
-    /// Whether it gives way to everything else that wants a processor.
-    fn is_patient(&self) -> bool {
-        false
-    }
-
     /// Does a bounded piece of work. Never called twice at once.
     fn step(&self) -> Next;
 

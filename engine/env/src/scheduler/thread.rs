@@ -19,9 +19,6 @@ impl Scheduler for ThreadScheduler {
         let thread = thread::Builder::new().name(format!("annals-{}", step.name())).spawn({
             let signal = Arc::clone(&signal);
             move || {
-                if step.is_patient() {
-                    give_way();
-                }
                 let mut next = Next::Idle;
                 while next != Next::Done && signal.wait(next) {
                     next = run_once(step.as_ref());
@@ -30,18 +27,6 @@ impl Scheduler for ThreadScheduler {
         })?;
         Ok(Box::new(ThreadTask { signal, thread: Some(thread) }))
     }
-}
-
-/// How far the thread of a patient step stands back: it gets a hundredth of what others get, and all
-/// that they leave.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 19;
-
-/// Has the calling thread stand back. Best effort: it only costs others some speed if it does not.
-fn give_way() {
-    // Elsewhere this would be the whole process.
-    #[cfg(target_os = "linux")]
-    rustix::process::setpriority_process(None, NICE).ok();
 }
 
 /// How a task speaks to its thread.

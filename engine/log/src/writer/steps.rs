@@ -78,10 +78,6 @@ impl<P: Publish> Step for Sealer<P> {
         "log-sealer"
     }
 
-    fn is_patient(&self) -> bool {
-        true
-    }
-
     fn step(&self) -> Next {
         let Some(log) = self.log.upgrade() else { return Next::Done };
         if log.latch.check().is_err() {
