@@ -18,15 +18,10 @@ pub(crate) struct Saved {
     fs: Arc<dyn Fs>,
     folder: PathBuf,
     store: StoreId,
-    index: Backend,
+    kind: IndexKind,
+    index: Arc<dyn Index>,
     /// What it says of itself; `None` where nothing was saved that can be used.
     covers: Option<Covers>,
-}
-
-enum Backend {
-    Memory(MemoryIndex),
-    #[cfg(feature = "rocksdb")]
-    Rocks(RocksIndex),
 }
 
 impl Saved {
@@ -38,8 +33,14 @@ impl Saved {
             IndexKind::RocksDb => {
                 let folder = index_folder(root, IndexKind::RocksDb);
                 let opened = RocksIndex::open(&folder, store)?;
-                let (fs, index) = (Arc::clone(&env.fs), Backend::Rocks(opened.index));
-                Ok(Self { fs, folder, store, index, covers: opened.covers })
+                Ok(Self {
+                    fs: Arc::clone(&env.fs),
+                    folder,
+                    store,
+                    kind: IndexKind::RocksDb,
+                    index: Arc::new(opened.index),
+                    covers: opened.covers,
+                })
             }
         }
     }
@@ -50,8 +51,14 @@ impl Saved {
         if kind_here(env, IndexKind::RocksDb) == IndexKind::RocksDb {
             let folder = index_folder(root, IndexKind::RocksDb);
             if let Ok(Some((index, covers))) = RocksIndex::open_read_only(&folder, store) {
-                let (fs, index) = (Arc::clone(&env.fs), Backend::Rocks(index));
-                return Self { fs, folder, store, index, covers: Some(covers) };
+                return Self {
+                    fs: Arc::clone(&env.fs),
+                    folder,
+                    store,
+                    kind: IndexKind::RocksDb,
+                    index: Arc::new(index),
+                    covers: Some(covers),
+                };
             }
         }
         Self::memory(env, root, store)
@@ -64,7 +71,7 @@ impl Saved {
             Some((index, covers)) => (index, Some(covers)),
             None => (MemoryIndex::in_folder(Arc::clone(&fs), folder.clone(), store), None),
         };
-        Self { fs, folder, store, index: Backend::Memory(index), covers }
+        Self { fs, folder, store, kind: IndexKind::Memory, index: Arc::new(index), covers }
     }
 
     /// What it says of itself: evidence of what was durable in the log.
@@ -80,24 +87,17 @@ impl Saved {
     /// The index as it was saved, and the place up to which it was.
     pub(crate) fn into_index(self) -> (Arc<dyn Index>, Place) {
         let place = self.covers.map_or(Place::START, |covers| covers.place);
-        let index: Arc<dyn Index> = match self.index {
-            Backend::Memory(index) => Arc::new(index),
-            #[cfg(feature = "rocksdb")]
-            Backend::Rocks(index) => Arc::new(index),
-        };
-        (index, place)
+        (self.index, place)
     }
 
     /// An empty index in the place of what was saved, and the place before the first.
     pub(crate) fn emptied(self) -> Result<(Arc<dyn Index>, Place)> {
-        let index: Arc<dyn Index> = match self.index {
-            Backend::Memory(_) => {
-                Arc::new(MemoryIndex::in_folder(self.fs, self.folder, self.store))
-            }
+        let index: Arc<dyn Index> = match self.kind {
+            IndexKind::Memory => Arc::new(MemoryIndex::in_folder(self.fs, self.folder, self.store)),
             #[cfg(feature = "rocksdb")]
-            Backend::Rocks(index) => {
+            IndexKind::RocksDb => {
                 // One folder is open at a time.
-                drop(index);
+                drop(self.index);
                 Arc::new(RocksIndex::open_empty(&self.folder, self.store)?)
             }
         };
