@@ -22,7 +22,9 @@ use libfuzzer_sys::fuzz_target;
 static ALLOCATOR: Bounded = Bounded;
 
 static SAMPLE: LazyLock<Sample> = LazyLock::new(|| Sample::new(2));
-const TRAILER_BYTES: usize = 32;
+/// The trailer and the link.
+const TRAILER_FROM_END: usize = 160;
+const LINK_BYTES: usize = 128;
 
 fuzz_target!(|input: &[u8]| {
     // An input that is too short for what it begins is no case.
@@ -39,16 +41,16 @@ fn make(input: &mut Unstructured<'_>) -> Result<(MemoryFs, bool)> {
     let path = *input.choose(&sealed)?;
     let before = fs.read_file(path).unwrap();
     let mut file = before.clone();
-    let end = file.len() - TRAILER_BYTES;
+    let end = file.len() - TRAILER_FROM_END;
     let number = |at: usize| u32::from_le_bytes(before[end + at..end + at + 4].try_into().unwrap());
-    let footer = number(8) as usize + 4 * number(16) as usize + TRAILER_BYTES;
+    let footer = number(8) as usize + 4 * number(16) as usize + TRAILER_FROM_END;
     let summary_at = end - number(8) as usize;
     // The file may be longer than what is in it; that is also where longer tables get their bytes.
     let more: u16 = if input.ratio(1, 8)? { input.arbitrary()? } else { 0 };
     let (grown, table) = (usize::from(more), input.arbitrary()?);
     file.splice(before.len() - footer..before.len() - footer, vec![0; grown]);
     while !input.is_empty() {
-        // Mostly in the summary and the trailer, which are small.
+        // Mostly in what lies behind the table, which is small.
         let from = if input.ratio(1, 4)? { file.len() - footer } else { summary_at + grown };
         let at = input.int_in_range(from..=file.len() - 1)?;
         match input.int_in_range(0..=2)? {
@@ -67,9 +69,10 @@ fn make(input: &mut Unstructured<'_>) -> Result<(MemoryFs, bool)> {
     // All of the footer but its checksums, which the place is part of.
     let said = |file: &[u8]| {
         let mut said = file[file.len() - footer..].to_vec();
-        let trailer = footer - TRAILER_BYTES;
+        let (trailer, link) = (footer - TRAILER_FROM_END, footer - LINK_BYTES);
         said[trailer + 12..trailer + 16].fill(0);
-        said[trailer + 28..].fill(0);
+        said[trailer + 28..link].fill(0);
+        said[footer - 4..].fill(0);
         said
     };
     Ok((fs, said(&file) != said(&before)))

@@ -48,7 +48,7 @@ fn sealed_frame(bytes: &[u8]) {
 
 /// The bytes as what has its magic at the front and its checksum at the end, both made right.
 fn sealed_page(bytes: &[u8]) {
-    for (magic, length) in [(b"\x89ANL\r\n\x1a\n", 128), (b"ANLSTATE", 96), (b"ANLSEALD", 32)] {
+    for (magic, length) in [(b"\x89ANL\r\n\x1a\n", 128), (b"ANLSTATE", 96), (b"ANLSEALD", 32), (b"ANLCHAIN", 128)] {
         let mut bytes = bytes.to_vec();
         let Some((fields, sum)) =
             bytes.get_mut(..length).and_then(|bytes| bytes.split_last_chunk_mut::<4>())

@@ -277,7 +277,6 @@ impl Segment {
             .bytes(&MOMENT.to_le_bytes())
             .u32(crc32fast::hash(&table))
             .u32(1)
-            .bytes(&[0; 96])
             .bytes(&[0; 12])
             .u32(1)
             .u32(EPOCH.0)
@@ -294,6 +293,8 @@ impl Segment {
             .u64(0);
         let sum = bound(&trailer.0, self.bytes.len());
         self.bytes.extend(trailer.u32(sum).0);
+        // The link is not made yet.
+        self.bytes.extend([0; 128]);
     }
 
     /// Its name in the log's folder.

@@ -148,3 +148,21 @@ fn a_closed_store_takes_nothing_and_says_so() {
         assert_eq!(*store.submit(&refused).unwrap_err().kind(), annals::ErrorKind::Closed);
     }
 }
+
+/// Who closes a store that was filled leaves the next opening little to walk through.
+#[test]
+fn a_close_ends_a_long_segment() {
+    for (bytes, sealed) in [(1 << 20, 0), (9 << 20, 1)] {
+        let dir = TempDir::new().unwrap();
+        let store = buffered().open(dir.path()).unwrap();
+        let events = vec![NewEvent::binary("Large", vec![b'x'; 1 << 20]); bytes >> 20];
+        store.append("a-1", ExpectedVersion::NoStream, &events).unwrap();
+        store.close().unwrap();
+        let store = buffered().open(dir.path()).unwrap();
+        assert_eq!(store.stats().unwrap().segments_sealed, sealed);
+        let next = store.append("a-1", ExpectedVersion::Any, &events).unwrap();
+        assert_eq!(next.first_position.get(), events.len() as u64 + 1);
+        let report = store.verify_deep(&mut |_, _| {}).unwrap();
+        assert!(report.damage.is_empty(), "{report:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Bringing an index up to the end of the log.
 
-use annals_index::{Covers, Entry, Index, Terms};
+use annals_index::{Covers, Entry, Index, Term, Terms};
 use annals_log::{Damage, Event, KeptRecord, LogError, LogReader, LostStream};
 use annals_types::{Place, Position};
 use smallvec::SmallVec;
@@ -8,8 +8,15 @@ use smallvec::SmallVec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kept;
 
-/// Events between two reports of progress.
-const PROGRESS_EVENTS: u64 = 10_000;
+/// Events that are taken in at once.
+const BATCH_EVENTS: usize = 256;
+/// Bytes of them: fewer are taken in at once where they are large.
+const BATCH_BYTES: usize = 1 << 20;
+/// With so many times [`Index::save_events`] not saved, it is saved on the way. What a crash leaves to
+/// take in is seldom as much, and an opening then need not wait for a save.
+const BEHIND_MAX: u64 = 2;
+
+type EventTerms = SmallVec<[Term; 6]>;
 
 /// An index and the log that it is made from.
 pub(crate) struct CatchUp<'a> {
@@ -38,7 +45,7 @@ impl CatchUp<'_> {
         let start = self.index.covers();
         let total = head.get().saturating_sub(start.get());
         let mut saved = start;
-        let mut event_terms = SmallVec::new();
+        let (mut batch, mut bytes) = (Vec::with_capacity(BATCH_EVENTS), 0);
         let losses = self.reader.losses();
         let lost = losses.iter().flat_map(|loss| &loss.streams);
         let mut lost =
@@ -46,27 +53,33 @@ impl CatchUp<'_> {
         for event in self.reader.scan(start.plus(1), head) {
             let event = match (event, &mut over_damage) {
                 (Ok(event), _) => event,
-                (Err(LogError::Damaged(damage)), Some(noted)) => {
+                (Err(LogError::Damaged(damage)), Some(_)) => {
+                    self.apply_all(&mut batch, &mut over_damage)?;
                     self.apply_lost(&damage);
-                    noted.push(*damage);
+                    over_damage.iter_mut().for_each(|noted| noted.push((*damage).clone()));
                     continue;
                 }
                 (Err(error), _) => return Err(error.into()),
             };
-            while let Some(lost) = lost.next_if(|lost| lost.position < event.position()) {
+            let at = event.position();
+            if lost.peek().is_some_and(|lost| lost.position < at) {
+                self.apply_all(&mut batch, &mut over_damage)?;
+            }
+            while let Some(lost) = lost.next_if(|lost| lost.position < at) {
                 self.apply_end(lost);
             }
-            event_terms.clear();
+            let mut event_terms = SmallVec::new();
             terms.of(&event, &mut event_terms);
-            if let Err(error) = self.apply(&event, &event_terms) {
-                match (error.damage(), &mut over_damage) {
-                    (Some(damage), Some(noted)) => noted.push(damage.clone()),
-                    _ => return Err(error),
-                }
+            bytes += event.data().len() + event.metadata().len();
+            batch.push((event, event_terms));
+            if batch.len() < BATCH_EVENTS && bytes < BATCH_BYTES {
                 continue;
             }
-            let at = event.position();
-            if at.get() - saved.get() >= self.index.save_events() && self.durable.is_some() {
+            bytes = 0;
+            self.apply_all(&mut batch, &mut over_damage)?;
+            progress(at.get().saturating_sub(start.get()), total);
+            let due = self.index.save_events().saturating_mul(BEHIND_MAX);
+            if at.get() - saved.get() >= due && self.durable.is_some() {
                 // What is saved up to here has the kept states up to here.
                 let here = |next: &KeptRecord| next.kept.place < Place::event(at);
                 while let Some(record) = kept.next_if(|next| next.as_ref().map_or(true, here)) {
@@ -75,11 +88,8 @@ impl CatchUp<'_> {
                 self.save(at)?;
                 saved = at;
             }
-            let done = at.get().saturating_sub(start.get());
-            if done.is_multiple_of(PROGRESS_EVENTS) {
-                progress(done, total);
-            }
         }
+        self.apply_all(&mut batch, &mut over_damage)?;
         lost.for_each(|lost| self.apply_end(lost));
         for record in kept {
             self.keep(&terms, &record?);
@@ -105,24 +115,36 @@ impl CatchUp<'_> {
         self.index.apply(&mut std::iter::once(entry));
     }
 
-    fn apply(&self, event: &Event, terms: &[annals_index::Term]) -> Result<()> {
-        let position = event.position();
-        let entry = Entry {
-            position,
-            stream: event.stream(),
-            version: event.version(),
-            id: event.has_own_id().then(|| event.id()),
-            terms,
-        };
-        #[cfg(annals_canary)]
-        let entry = match annals_env::canary::is("ids are forgotten by an opening") {
-            true => Entry { id: None, ..entry },
-            false => entry,
-        };
-        self.index.apply(&mut std::iter::once(entry));
-        if self.index.covers() == position {
-            return Ok(());
+    /// Takes in events in a row. One that the index refuses ends it, unless `over_damage` takes note of
+    /// it.
+    fn apply_all(
+        &self,
+        batch: &mut Vec<(Event, EventTerms)>,
+        over_damage: &mut Option<&mut Vec<Damage>>,
+    ) -> Result<()> {
+        let mut rest = batch.as_slice();
+        while !rest.is_empty() {
+            self.index.apply(&mut rest.iter().map(|(event, terms)| entry(event, terms)));
+            let covers = self.index.covers();
+            let taken = rest.partition_point(|(event, _)| event.position() <= covers);
+            let Some(((refused, _), others)) = rest.get(taken..).and_then(<[_]>::split_first)
+            else {
+                break;
+            };
+            let error = self.refused(refused)?;
+            match (error.damage(), &mut *over_damage) {
+                (Some(damage), Some(noted)) => noted.push(damage.clone()),
+                _ => return Err(error),
+            }
+            rest = others;
         }
+        batch.clear();
+        Ok(())
+    }
+
+    /// Why the index does not take in an event.
+    fn refused(&self, event: &Event) -> Result<Error> {
+        let position = event.position();
         let (stream, version) = (event.stream().to_owned(), event.version());
         let head = self.index.head(&stream, Position::START, Position::MAX)?;
         if head.is_some_and(|head| head.version >= version) {
@@ -136,13 +158,13 @@ impl CatchUp<'_> {
                 what: "the version is not above that of the stream's event before it".to_owned(),
             };
             let message = damage.to_string();
-            return Err(Error::new(ErrorKind::Damaged(Box::new(damage)), message));
+            return Ok(Error::new(ErrorKind::Damaged(Box::new(damage)), message));
         }
         let message = format!(
             "the index takes no more at event {position} (stream {stream}, version {version}): \
              it is full"
         );
-        Err(Error::new(ErrorKind::Io, message))
+        Ok(Error::new(ErrorKind::Io, message))
     }
 
     /// Events that cannot be read have their place in their stream all the same, where it is known:
@@ -166,4 +188,21 @@ impl CatchUp<'_> {
         let covers = Covers { store: self.reader.store(), epoch: self.reader.epoch(), place };
         Ok(self.index.save(covers)?)
     }
+}
+
+/// The event as the index takes it in.
+fn entry<'a>(event: &'a Event, terms: &'a [Term]) -> Entry<'a> {
+    let entry = Entry {
+        position: event.position(),
+        stream: event.stream(),
+        version: event.version(),
+        id: event.has_own_id().then(|| event.id()),
+        terms,
+    };
+    #[cfg(annals_canary)]
+    let entry = match annals_env::canary::is("ids are forgotten by an opening") {
+        true => Entry { id: None, ..entry },
+        false => entry,
+    };
+    entry
 }

@@ -541,7 +541,7 @@ fn segment(bytes: &[u8]) -> (Segment, Vec<String>) {
         last = frames.last().unwrap().last;
     }
     let frames_end = fields.at;
-    let sealed = bytes[bytes.len() - 32..].starts_with(b"ANLSEALD");
+    let sealed = bytes[bytes.len() - 160..].starts_with(b"ANLSEALD");
     let link = sealed.then(|| {
         let link = footer(&mut fields, &header, &frames, frames_end);
         assert_eq!(fields.at, bytes.len());
@@ -561,8 +561,8 @@ fn footer(
     let end = fields.bytes.len();
     let number =
         |at: usize| u32::from_le_bytes(fields.bytes[at..at + 4].try_into().unwrap()) as usize;
-    let (summary_length, count) = (number(end - 24), number(end - 16));
-    let trailer_at = end - 32;
+    let (summary_length, count) = (number(end - 152), number(end - 144));
+    let trailer_at = end - 160;
     let summary_at = trailer_at - summary_length;
     let table_at = summary_at - 4 * count;
 
@@ -588,13 +588,6 @@ fn footer(
     assert_eq!(fields.number(8, "last event recorded at").cast_signed(), stamps[1]);
     assert_eq!(fields.sum("checksum of the offset table"), crc(&[table]));
     assert_eq!(fields.number(4, "flags (bit 0: complete)"), 1);
-    let leaves: Vec<[u8; 32]> = events.iter().map(|event| leaf(event)).collect();
-    let root = root(&leaves);
-    assert_eq!(fields.bytes(32, "root"), root);
-    let genesis = *blake3::hash(&[&[3], &header.store[..]].concat()).as_bytes();
-    assert_eq!(fields.bytes(32, "link of the segment before: genesis"), genesis);
-    let link = *blake3::hash(&[&[2], &genesis[..], &root].concat()).as_bytes();
-    assert_eq!(fields.bytes(32, "link"), link);
     assert_eq!(fields.bytes(8, "reserved"), [0; 8]);
     assert_eq!(fields.number(4, "losses"), 0);
     // Its record stands there twice; the first counts.
@@ -602,7 +595,9 @@ fn footer(
     assert_eq!(Some(fields.epoch()), frames[0].starts);
     assert_eq!(fields.place("place of its record"), frames[0].last);
     assert_eq!(fields.at, trailer_at);
-    let (summary, trailer) = (&fields.bytes[summary_at..trailer_at], &fields.bytes[trailer_at..]);
+    let link_at = end - 128;
+    let (summary, trailer) =
+        (&fields.bytes[summary_at..trailer_at], &fields.bytes[trailer_at..link_at]);
     fields.begin();
     assert_eq!(fields.bytes(8, "trailer: magic"), b"ANLSEALD");
     assert_eq!(fields.number(4, "length of the summary") as usize, summary_length);
@@ -618,6 +613,18 @@ fn footer(
         let length = u32::from_le_bytes(fields.bytes[at + 4..at + 8].try_into().unwrap()) as usize;
         assert!(fields.bytes[at + 8..at + 8 + length].ends_with(&event.content));
     }
+    fields.begin();
+    assert_eq!(fields.bytes(8, "link: magic"), b"ANLCHAIN");
+    let leaves: Vec<[u8; 32]> = events.iter().map(|event| leaf(event)).collect();
+    let root = root(&leaves);
+    assert_eq!(fields.bytes(32, "root"), root);
+    let genesis = *blake3::hash(&[&[3], &header.store[..]].concat()).as_bytes();
+    assert_eq!(fields.bytes(32, "link of the segment before: genesis"), genesis);
+    let link = *blake3::hash(&[&[2], &genesis[..], &root].concat()).as_bytes();
+    assert_eq!(fields.bytes(32, "link"), link);
+    assert_eq!(fields.bytes(20, "reserved"), [0; 20]);
+    let sum = fields.sum("checksum of the link");
+    assert_eq!(sum, crc(&[&fields.bytes[link_at..end - 4]]) ^ mask(header.salt, link_at as u64));
     link
 }
 

@@ -250,6 +250,11 @@ impl File for RealFile {
         WriteMap::expect(&self.map, &self.file, offset, length);
     }
 
+    fn end_appends(&self) {
+        let gone = self.map.lock().end();
+        drop(gone);
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }

@@ -151,3 +151,36 @@ fn a_mapped_file_reads_as_before() {
     file.read_exact_at(&mut read, 5).unwrap();
     assert_eq!(read, bytes[5..8]);
 }
+
+/// Pieces of a file that this process has mapped and may write to.
+#[cfg(target_os = "linux")]
+fn mapped_for_writing(path: &Path) -> usize {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines().filter(|line| line.contains(" rw-s ") && line.ends_with(name)).count()
+}
+
+/// A file whose appends have ended keeps none of them mapped: a large store has very many.
+#[cfg(target_os = "linux")]
+#[test]
+fn ended_appends_leave_nothing_mapped() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("file-with-appends");
+    let file = zeros(&path);
+    file.append_at(b"first", 10).unwrap();
+    if mapped_for_writing(&path) == 0 {
+        // On this file system appends do not go through maps.
+        return;
+    }
+    file.append_at(b"second", WINDOW + 10).unwrap();
+    file.expect_appends(2 * WINDOW, 100);
+    file.end_appends();
+    assert_eq!(mapped_for_writing(&path), 0);
+    // Who comes late does not have it mapped again.
+    file.expect_appends(0, WINDOW);
+    file.append_at(b"third", 20).unwrap();
+    assert_eq!(mapped_for_writing(&path), 0);
+    let mut found = [0; 16];
+    file.read_exact_at(&mut found, 10).unwrap();
+    assert_eq!(&found, b"first\0\0\0\0\0third\0");
+}

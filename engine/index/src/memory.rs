@@ -32,8 +32,10 @@ use crate::{Covers, Entry, Index, IndexError, Result, StreamFilter, StreamHead, 
 
 /// Most entries that are taken in under one lock.
 const ENTRIES_PER_LOCK: usize = 256;
-/// So many events are read again in a second or two.
-const SAVE_EVENTS_MIN: u64 = 1_000_000;
+/// So many events are read again in a few hundredths of a second.
+const SAVE_EVENTS_MIN: u64 = 1 << 16;
+/// One save for this share of all events.
+const SAVE_SHARE: u64 = 4;
 
 /// An [`Index`] in memory, with nothing on disk but the image that [`Index::save`] writes.
 /// Meant for up to about ten million events.
@@ -242,6 +244,6 @@ impl Index for MemoryIndex {
     fn save_events(&self) -> u64 {
         // An image is written whole: the larger it is, the more rarely, so that all images together
         // cost a few times the last one.
-        SAVE_EVENTS_MIN.max(self.covers().get() / 2)
+        SAVE_EVENTS_MIN.max(self.covers().get() / SAVE_SHARE)
     }
 }

@@ -8,8 +8,9 @@ use crate::format::control::Control;
 use crate::format::cursor::{Cursor, put_varint};
 use crate::format::draft::{Draft, Stamp};
 use crate::format::event::{Event, RecordHead, put_content};
-use crate::format::footer::{Summary, TRAILER_BYTES, Trailer};
+use crate::format::footer::{Summary, TRAILER_BYTES, TRAILER_FROM_END, Trailer};
 use crate::format::frame::{FIXED_BYTES, FrameHeader, FrameKind, RECORD_PREFIX_BYTES, StreamTable};
+use crate::format::link::{LINK_BYTES, Link};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::format::state::{SLOT_BYTES, SLOT_OFFSETS, State};
 use crate::slice::Slice;
@@ -30,10 +31,13 @@ pub fn state(page: &[u8]) {
     assert!(slots.contains(&Some(&state.encode())), "no slot says {state:?}");
 }
 
-/// A footer's trailer and summary.
+/// A footer's trailer, link and summary.
 pub fn footer(bytes: &[u8], salt: u64, offset: u64) {
     if let Some(trailer) = Trailer::decode(bytes, salt, offset) {
         assert_eq!(bytes.get(..TRAILER_BYTES), Some(&trailer.encode(salt, offset)[..]));
+    }
+    if let Some(link) = Link::decode(bytes, salt, offset) {
+        assert_eq!(bytes.get(..LINK_BYTES), Some(&link.encode(salt, offset)[..]));
     }
     if let Some(summary) = Summary::decode(bytes) {
         assert_eq!(bytes, summary.encode());
@@ -43,8 +47,9 @@ pub fn footer(bytes: &[u8], salt: u64, offset: u64) {
 /// Makes the checksums of the footer at the end of a segment's file right, as far as its lengths make
 /// sense; of the offset table only where that is wanted.
 pub fn seal_footer(file: &mut [u8], salt: u64, table: bool) -> Option<()> {
-    let end = file.len().checked_sub(TRAILER_BYTES)?;
-    let (rest, trailer) = file.split_at_mut(end);
+    let end = file.len().checked_sub(TRAILER_FROM_END)?;
+    let (rest, behind) = file.split_at_mut(end);
+    let (trailer, link) = behind.split_at_mut_checked(TRAILER_BYTES)?;
     // Without its name it is none, and the segment only full.
     trailer.get_mut(..8)?.copy_from_slice(b"ANLSEALD");
     let number = |at: usize| Cursor::new(trailer.get(at..)?).u32().map(|number| number as usize);
@@ -59,6 +64,8 @@ pub fn seal_footer(file: &mut [u8], salt: u64, table: bool) -> Option<()> {
     trailer.get_mut(12..16)?.copy_from_slice(&sum.to_le_bytes());
     let (fields, sum) = trailer.split_last_chunk_mut()?;
     *sum = checksum::sealed(fields, salt, end as u64).to_le_bytes();
+    let (fields, sum) = link.split_last_chunk_mut()?;
+    *sum = checksum::sealed(fields, salt, (end + TRAILER_BYTES) as u64).to_le_bytes();
     Some(())
 }
 

@@ -13,6 +13,7 @@ use crate::format::cursor::Cursor;
 use crate::format::event::RecordHead;
 use crate::format::frame::FrameKind;
 use crate::frames::{Frame, FrameRecord, FrameRecords, find_frame, read_frame};
+use crate::offsets::OffsetTable;
 use crate::reader::LogReader;
 use crate::segment::{FRAMES_START, Segment};
 use crate::window::{Stride, Window};
@@ -211,8 +212,13 @@ impl Spot {
 
     /// The next whole frame; none where the segment ends.
     fn next(&mut self, after: Place) -> Result<Option<Frame>> {
-        // Those without control records need not be read.
-        if self.segment.summary.as_ref().is_some_and(|summary| summary.controls == 0) {
+        // Those without such control records need not be read.
+        let may_have = match (&self.segment.summary, &self.segment.offsets) {
+            (Some(summary), _) => summary.controls > 0,
+            (None, OffsetTable::Live(offsets)) => offsets.has_notes(),
+            (None, OffsetTable::Sealed { .. }) => true,
+        };
+        if !may_have {
             return Ok(None);
         }
         let bound = self.segment.frames_bound();

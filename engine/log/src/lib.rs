@@ -28,6 +28,7 @@
 mod ahead;
 mod backward;
 mod chain;
+mod contents;
 mod damage;
 mod error;
 mod format;
@@ -35,6 +36,7 @@ mod frames;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod kept;
+mod link;
 mod live;
 mod lookup;
 mod loss;
@@ -48,6 +50,7 @@ mod seal;
 mod segment;
 mod slice;
 mod state_page;
+mod tally;
 mod verify;
 mod walk;
 mod window;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use annals_env::prefetch;
-use annals_env::sync::atomic::{AtomicU32, Ordering};
+use annals_env::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use annals_types::Place;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder};
@@ -42,12 +42,15 @@ pub(crate) enum OffsetTable {
 #[derive(Debug)]
 pub(crate) struct LiveOffsets {
     chunks: Box<[OnceLock<Box<[AtomicU32]>>]>,
+    /// There are control records that say more than where an epoch begins.
+    has_notes: AtomicBool,
 }
 
 impl LiveOffsets {
     /// An empty table.
     pub(crate) fn new() -> Self {
-        Self { chunks: (0..CHUNKS).map(|_| OnceLock::new()).collect() }
+        let chunks = (0..CHUNKS).map(|_| OnceLock::new()).collect();
+        Self { chunks, has_notes: AtomicBool::new(false) }
     }
 
     /// Sets the offset of the segment's event number `index`, counted from 0.
@@ -59,6 +62,16 @@ impl LiveOffsets {
         if let Some(entry) = chunk.and_then(|chunk| chunk.get(index % CHUNK)) {
             entry.store(offset, Ordering::Relaxed);
         }
+    }
+
+    /// The segment has a control record that says more than where an epoch begins.
+    pub(crate) fn note(&self) {
+        self.has_notes.store(true, Ordering::Release);
+    }
+
+    /// Whether it may have one.
+    pub(crate) fn has_notes(&self) -> bool {
+        self.has_notes.load(Ordering::Acquire)
     }
 
     /// The last event at or before `index` that has an offset.
@@ -76,6 +89,14 @@ impl LiveOffsets {
             }
         }
         None
+    }
+
+    /// The table of the first `events` events as it stands in a footer: up to the last one that has an
+    /// offset. Behind them there may be entries of a commit that was cut off.
+    pub(crate) fn to_bytes(&self, events: usize) -> Vec<u8> {
+        let last = events.checked_sub(1).and_then(|last| self.floor(last));
+        let entries = last.map_or(0, |last| last + 1);
+        (0..entries).flat_map(|index| self.get(index).to_le_bytes()).collect()
     }
 
     /// The offset of event number `index`; 0 where it is not there.

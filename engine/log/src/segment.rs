@@ -9,7 +9,7 @@ use annals_types::{Place, Position};
 
 use crate::Damage;
 use crate::error::{LogError, Result};
-use crate::format::footer::{Summary, TRAILER_BYTES, Trailer};
+use crate::format::footer::{Summary, TRAILER_BYTES, TRAILER_FROM_END, Trailer};
 use crate::format::segment_header::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentHeaderFault};
 use crate::offsets::{EVENT_BYTES_MIN, LiveOffsets, OFFSETS_MAX, OffsetTable};
 
@@ -212,7 +212,8 @@ pub(crate) enum Footer {
 pub(crate) fn read_footer(name: &str, file: &dyn File, header: &SegmentHeader) -> Result<Footer> {
     let fail = |error| LogError::io(format!("reading {name}"), error);
     let length = length(file).map_err(fail)?;
-    let Some(at) = length.checked_sub(TRAILER_BYTES as u64).filter(|&at| at >= FRAMES_START) else {
+    let Some(at) = length.checked_sub(TRAILER_FROM_END as u64).filter(|&at| at >= FRAMES_START)
+    else {
         return Ok(Footer::None);
     };
     let mut bytes = [0; TRAILER_BYTES];

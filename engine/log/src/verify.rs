@@ -6,13 +6,15 @@ use annals_types::{Place, Position, Timestamp};
 
 use crate::Damage;
 use crate::chain::{self, Hash};
+use crate::contents::Contents;
 use crate::error::Result;
-use crate::format::footer::Summary;
+use crate::format::footer::{OFFSET_BYTES, Summary};
+use crate::format::link::{LINK_BYTES, Link};
+use crate::link::{self, Linked};
 use crate::loss::Loss;
 use crate::offsets::{OffsetTable, read_table};
 use crate::reader::LogReader;
 use crate::recovery::{frame_damage, rest_end};
-use crate::seal::Contents;
 use crate::segment::Segment;
 use crate::walk::{CheckedFrame, Walk};
 
@@ -85,7 +87,7 @@ struct Verifier<'a> {
     found: Verified,
     last: Place,
     recorded: Timestamp,
-    /// The link of the segment before; unknown behind a segment that is damaged or not sealed.
+    /// The link of the segment before; unknown behind a segment that is damaged or has none.
     link: Option<Hash>,
     /// A segment has lost some of its events, so that its link is not what it was, and no segment
     /// behind it was found yet that is chained to the one of before.
@@ -202,53 +204,74 @@ impl Verifier<'_> {
         summary: &Summary,
         whole: bool,
     ) -> Result<()> {
-        let mut complain = |offset: u64, bytes: u64, what: &str| {
-            self.found.damage.push(segment.damage(offset, bytes, None, what));
-        };
         let OffsetTable::Sealed { at, count, .. } = segment.offsets else { return Ok(()) };
         let table = read_table(segment)?;
         let frames_end = walk.offset;
         if table.is_none() {
-            complain(at, u64::from(count) * 4, "the footer's table of offsets is damaged");
+            let bytes = u64::from(count) * OFFSET_BYTES;
+            self.complain(segment, at, bytes, "the footer's table of offsets is damaged");
         }
         walk.offset = summary.frames_end;
         let stray = rest_end(walk, at)?;
         if stray > summary.frames_end {
             let bytes = stray.min(at) - summary.frames_end;
-            complain(summary.frames_end, bytes, "bytes that no frame accounts for");
+            let what = "bytes that no frame accounts for";
+            self.complain(segment, summary.frames_end, bytes, what);
         }
-        let link = self.link.replace(summary.link);
-        let mut chained = link.is_none_or(|link| link == summary.previous_link);
-        if !chained {
-            // Once behind losses: what follows was chained to all that was there.
-            chained = std::mem::take(&mut self.behind_losses);
-        }
-        self.behind_losses |= !summary.losses.is_empty();
+        walk.offset = frames_end;
+        let link = self.link_of(segment)?;
+        let chained = self.is_chained(link, !summary.losses.is_empty());
         if !whole {
             return Ok(());
         }
         if summary.last != walk.last {
-            complain(at, 0, "the footer's last place is not that of the frames");
+            let what = "the footer's last place is not that of the frames";
+            self.complain(segment, at, 0, what);
         }
         if self.depth == Depth::Fast {
             return Ok(());
         }
         if table.is_some_and(|table| table != contents.offsets) {
-            complain(at, u64::from(count) * 4, "the footer's table is not that of the frames");
+            let bytes = u64::from(count) * OFFSET_BYTES;
+            self.complain(segment, at, bytes, "the footer's table is not that of the frames");
         }
-        let zero = Timestamp::default();
-        let agrees = summary.root == contents.tree.root()
-            && summary.link == chain::link(&summary.previous_link, &summary.root)
-            && chained
-            && summary.controls == contents.controls
-            && summary.epochs == contents.epochs
-            && summary.losses == contents.losses
-            && summary.frames_end == frames_end
-            && (summary.recorded_first, summary.recorded_last)
-                == contents.recorded.unwrap_or((zero, zero));
-        if !agrees {
-            complain(at, 0, "the footer's content chain or counts are not those of the frames");
+        let proves = |link: Link| {
+            link.root == contents.tree.root()
+                && link.link == chain::link(&link.previous, &link.root)
+        };
+        if !contents.agrees(summary, walk) || !chained || !link.is_none_or(proves) {
+            let what = "the footer's content chain or counts are not those of the frames";
+            self.complain(segment, at, 0, what);
         }
         Ok(())
+    }
+
+    /// The link of a sealed segment, if it has one.
+    fn link_of(&mut self, segment: &Segment) -> Result<Option<Link>> {
+        match link::read(segment)? {
+            Linked::Yes(link) => return Ok(Some(link)),
+            Linked::No => {}
+            Linked::Damaged => {
+                let at = link::place(segment)?;
+                self.complain(segment, at, LINK_BYTES as u64, "the footer's link is damaged");
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a sealed segment with this link is chained to the one before it, as far as can be told.
+    fn is_chained(&mut self, link: Option<Link>, has_losses: bool) -> bool {
+        let before = std::mem::replace(&mut self.link, link.map(|link| link.link));
+        let mut chained = before.zip(link).is_none_or(|(before, link)| link.previous == before);
+        if !chained {
+            // Once behind losses: what follows was chained to all that was there.
+            chained = std::mem::take(&mut self.behind_losses);
+        }
+        self.behind_losses |= has_losses;
+        chained
+    }
+
+    fn complain(&mut self, segment: &Segment, offset: u64, bytes: u64, what: &str) {
+        self.found.damage.push(segment.damage(offset, bytes, None, what));
     }
 }

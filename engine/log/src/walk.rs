@@ -6,15 +6,19 @@ use std::sync::Arc;
 use annals_types::{Place, Position};
 
 use crate::error::{LogError, Result};
+use crate::format::checksum;
 use crate::format::control::{Control, Lost};
 use crate::format::cursor::Cursor;
 use crate::format::event::{Hole, RecordHead};
 use crate::format::footer::EpochStart;
-use crate::format::frame::{FrameFault, FrameKind};
+use crate::format::frame::{FIXED_BYTES, FrameFault, FrameHeader, FrameKind, StreamTable};
 use crate::frames::{Frame, FrameRecord, FrameRecords, find_frame, read_frame};
 use crate::loss::{Loss, LostStream};
 use crate::segment::{FRAMES_START, Segment};
 use crate::window::{Stride, Window};
+
+/// Longest frame that is looked at in one piece.
+const ONLY_BYTES_MAX: usize = 32 << 10;
 
 /// Where a walk through a segment stands.
 #[derive(Debug)]
@@ -146,6 +150,32 @@ impl Walk {
         }
     }
 
+    /// The header of the frame that begins where the walk stands, and where its record begins: where
+    /// it is what nearly all are, a commit of one event, short, whole, no hole, that may follow.
+    /// `None` where [`Walk::frame`] has to take a closer look.
+    pub(crate) fn only_event(&mut self) -> Result<Option<(FrameHeader, u64)>> {
+        let (at, salt) = (self.offset, self.segment.header.salt);
+        let fail = |error| self.segment.io(error);
+        let fixed = self.window.peek(at, FIXED_BYTES).map_err(fail)?;
+        // What is one of several, or long, is not read for its header alone.
+        let Some(length) = FrameHeader::claims_one(fixed) else { return Ok(None) };
+        if length > ONLY_BYTES_MAX || at + length as u64 > self.bound {
+            return Ok(None);
+        }
+        let frame = self.window.peek(at, length).map_err(fail)?;
+        let found = whole_event(frame, salt, at);
+        let found =
+            found.filter(|(header, _)| header.epoch == self.epoch && header.follows(self.last));
+        self.contradicts &= found.is_none();
+        Ok(found)
+    }
+
+    /// Goes on behind a frame that is whole and a commit.
+    pub(crate) fn pass(&mut self, header: &FrameHeader) {
+        self.offset += u64::from(header.length);
+        self.last = header.last();
+    }
+
     fn unsupported(&self, offset: u64, what: &str) -> LogError {
         let what = format!("{what} at offset {offset}");
         LogError::Unsupported { segment: self.segment.name.clone(), what }
@@ -235,6 +265,28 @@ impl Walk {
         };
         self.epoch = self.epoch.max(frame.header.epoch);
     }
+}
+
+/// The header of the commit of one event in `frame`, which lies at `at`, and where its record begins;
+/// `None` where that is not whole, or a hole.
+fn whole_event(frame: &[u8], salt: u64, at: u64) -> Option<(FrameHeader, u64)> {
+    let header = FrameHeader::decode(frame, salt, at).ok()?;
+    if header.kind != FrameKind::Commit || header.count != 1 {
+        return None;
+    }
+    let (head, record) = frame.split_at_checked(header.header_length as usize)?;
+    StreamTable::only(head)?;
+    let offset = at + head.len() as u64;
+    let mut record = Cursor::new(record);
+    let stored = record.u32()?;
+    let plain = crc32fast::hash(record.left());
+    let whole = plain ^ checksum::mask(salt, offset) == stored
+        && record.u32()? as usize == record.left().len()
+        && crc32fast::hash(&plain.to_le_bytes()) == header.digest
+        && !Hole::may_be(record.left());
+    let back = RecordHead::decode(&mut record)?;
+    let own = back.index == 0 && back.back == head.len() as u64;
+    (whole && own).then_some((header, offset))
 }
 
 /// Whether the note of a loss speaks of its own epoch, and of what lies behind it.

@@ -40,12 +40,12 @@ pub(super) struct WriteMap {
     windows: Vec<Arc<Window>>,
     /// The file is at least so long.
     length: u64,
-    /// This file cannot be mapped, or must not be.
+    /// This file cannot be mapped, or must not be, or no longer.
     refused: bool,
 }
 
 #[derive(Debug)]
-struct Window {
+pub(super) struct Window {
     base: u64,
     map: MmapRaw,
 }
@@ -97,6 +97,12 @@ impl WriteMap {
             }
             at = to;
         }
+    }
+
+    /// Maps nothing any more, and gives what was mapped, to be let go of.
+    pub(super) fn end(&mut self) -> Vec<Arc<Window>> {
+        self.refused = true;
+        std::mem::take(&mut self.windows)
     }
 
     fn reaches(&mut self, file: &File, end: u64) -> bool {

@@ -20,6 +20,20 @@ pub(crate) const fn mask(salt: u64, offset: u64) -> u32 {
     ((z >> 32) ^ (z & 0xffff_ffff)) as u32
 }
 
+/// Whether a crash may have cut short the write of `fields` and their checksum: of that, which comes
+/// last, only a beginning is there, behind it zeros.
+pub(crate) fn is_cut_short(fields: &[u8], stored: &[u8], salt: u64, offset: u64) -> bool {
+    let sum = sealed(fields, salt, offset).to_le_bytes();
+    if *stored == sum {
+        // One that ends in zeros is all there without them.
+        return false;
+    }
+    (0..sum.len()).any(|cut| {
+        let (there, missing) = (stored.get(..cut), stored.get(cut..));
+        there == sum.get(..cut) && missing.is_some_and(|bytes| bytes.iter().all(|&b| b == 0))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

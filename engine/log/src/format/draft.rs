@@ -27,6 +27,8 @@ pub struct Draft {
     /// Where the first version of each stream stands in `bytes`.
     versions: SmallVec<[u32; 1]>,
     digest: u32,
+    /// The epoch that it begins.
+    epoch: Option<Epoch>,
 }
 
 /// What the writer knows of a frame once its turn has come.
@@ -152,6 +154,16 @@ impl Draft {
         draft
     }
 
+    /// The record that begins an epoch.
+    pub(crate) fn epoch(epoch: Epoch) -> Self {
+        Self { epoch: Some(epoch), ..Self::control(&Control::Epoch(epoch).encode()) }
+    }
+
+    /// The epoch that it begins, if it does.
+    pub(crate) fn begins(&self) -> Option<Epoch> {
+        self.epoch
+    }
+
     /// The frame of a state to keep, in the place of those at `superseded`; within
     /// [`limits`](annals_types::limits), and `superseded` in the order of the log.
     #[must_use]
@@ -170,6 +182,7 @@ impl Draft {
             records: SmallVec::with_capacity(records),
             versions: SmallVec::new(),
             digest: 0,
+            epoch: None,
         };
         draft.bytes.resize(FIXED_BYTES, 0);
         draft

@@ -47,11 +47,16 @@ pub(crate) struct Hole {
 }
 
 impl Hole {
+    /// Whether a record with this payload may be one. Hardly ever: told by its last bytes.
+    #[inline]
+    pub(crate) fn may_be(payload: &[u8]) -> bool {
+        payload.ends_with(&HOLE)
+    }
+
     /// The hole that the record with this payload, of a commit to these streams, is.
     #[inline]
     pub(crate) fn decode(payload: &[u8], streams: &StreamTable) -> Option<Self> {
-        // Hardly ever one: told by its last bytes.
-        if !payload.ends_with(&HOLE) {
+        if !Self::may_be(payload) {
             return None;
         }
         let mut cursor = Cursor::new(payload);

@@ -1,18 +1,22 @@
-//! The end of a sealed segment: `offsets`, `summary`, `trailer`, flush with the end of the file.
+//! The end of a sealed segment: `offsets`, `summary`, `trailer`, and the room of the
+//! [link](super::link), flush with the end of the file.
 
 use annals_types::{Epoch, Place, Position, Timestamp};
 
 use super::control::{put_streams, take_streams};
 use super::cursor::Cursor;
+use super::link::LINK_BYTES;
 use super::{POSITION_MAX, checksum};
 use crate::loss::Loss;
 
-/// Bytes of the trailer, the last of a sealed segment's file.
+/// Bytes of the trailer.
 pub(crate) const TRAILER_BYTES: usize = 32;
+/// The trailer begins so far from the end of the file.
+pub(crate) const TRAILER_FROM_END: usize = TRAILER_BYTES + LINK_BYTES;
 /// Bytes of one entry of the offset table.
 pub(crate) const OFFSET_BYTES: u64 = 4;
 const MAGIC: [u8; 8] = *b"ANLSEALD";
-const SUMMARY_FIXED_BYTES: usize = 176;
+const SUMMARY_FIXED_BYTES: usize = 80;
 const EPOCH_BYTES: usize = 24;
 
 /// Nothing of the segment's range of places is missing from it.
@@ -50,12 +54,6 @@ pub(crate) struct Summary {
     pub(crate) recorded_last: Timestamp,
     /// CRC-32 of the offset table.
     pub(crate) offsets_checksum: u32,
-    /// The Merkle root over the events' leaves.
-    pub(crate) root: [u8; 32],
-    /// The link of the segment before.
-    pub(crate) previous_link: [u8; 32],
-    /// `hash(previous link, root)`.
-    pub(crate) link: [u8; 32],
     /// The epochs that begin in the segment.
     pub(crate) epochs: Vec<EpochStart>,
     /// What is lost of its range of places, in the order of positions.
@@ -66,7 +64,7 @@ impl Summary {
     /// Bytes of the whole footer.
     pub(crate) fn footer_bytes(&self) -> u64 {
         let summary = self.encode().len() as u64;
-        u64::from(self.events) * OFFSET_BYTES + summary + TRAILER_BYTES as u64
+        u64::from(self.events) * OFFSET_BYTES + summary + TRAILER_FROM_END as u64
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -83,9 +81,6 @@ impl Summary {
         out.extend_from_slice(&self.offsets_checksum.to_le_bytes());
         let flags = if self.losses.is_empty() { COMPLETE } else { WITH_LOSSES };
         out.extend_from_slice(&flags.to_le_bytes());
-        for hash in [&self.root, &self.previous_link, &self.link] {
-            out.extend_from_slice(hash);
-        }
         out.extend_from_slice(&0_u64.to_le_bytes());
         out.extend_from_slice(&u32::try_from(self.losses.len()).unwrap_or(u32::MAX).to_le_bytes());
         out.extend_from_slice(&u32::try_from(self.epochs.len()).unwrap_or(u32::MAX).to_le_bytes());
@@ -115,9 +110,6 @@ impl Summary {
         let recorded_last = Timestamp::from_micros(cursor.i64()?);
         let offsets_checksum = cursor.u32()?;
         let flags = cursor.u32()?;
-        let root = cursor.array()?;
-        let previous_link = cursor.array()?;
-        let link = cursor.array()?;
         let reserved_is_zero = cursor.u64()? == 0;
         let losses = cursor.u32()?;
         let epochs = take_epochs(&mut cursor)?;
@@ -147,9 +139,6 @@ impl Summary {
             recorded_first,
             recorded_last,
             offsets_checksum,
-            root,
-            previous_link,
-            link,
             epochs,
             losses,
         })
@@ -187,8 +176,8 @@ fn place(cursor: &mut Cursor<'_>) -> Option<Place> {
     Some(Place { position, k: cursor.u32()? })
 }
 
-/// Written last, in one sector, once everything before it is durable: a segment with a trailer has
-/// all of its footer.
+/// Written in one sector, once everything before it is durable: a segment with a trailer has all of
+/// its footer but for the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Trailer {
     pub(crate) summary_length: u32,
@@ -243,21 +232,13 @@ impl Trailer {
         let Some((fields, stored)) = bytes.split_at_checked(TRAILER_BYTES - 4) else {
             return false;
         };
-        let sum = checksum::sealed(fields, salt, offset).to_le_bytes();
-        if *stored == sum {
-            // One that ends in zeros is all there without them.
-            return false;
-        }
-        (0..sum.len()).any(|cut| {
-            let (there, missing) = (stored.get(..cut), stored.get(cut..));
-            there == sum.get(..cut) && missing.is_some_and(|bytes| bytes.iter().all(|&b| b == 0))
-        })
+        checksum::is_cut_short(fields, stored, salt, offset)
     }
 
     /// Bytes of the whole footer.
     pub(crate) fn footer_bytes(&self) -> u64 {
         u64::from(self.offsets) * OFFSET_BYTES
             + u64::from(self.summary_length)
-            + TRAILER_BYTES as u64
+            + TRAILER_FROM_END as u64
     }
 }

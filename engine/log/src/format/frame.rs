@@ -280,7 +280,7 @@ impl StreamTable {
             && length > 0
             && name.len() == length
             && first_version > Version::NONE;
-        sane.then_some((header.len() - length..header.len(), first_version))
+        sane.then(|| (header.len() - length..header.len(), first_version))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &StreamRef> {

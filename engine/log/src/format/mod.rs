@@ -8,6 +8,7 @@ pub(crate) mod event;
 pub(crate) mod footer;
 pub(crate) mod frame;
 pub(crate) mod kept;
+pub(crate) mod link;
 pub(crate) mod segment_header;
 pub(crate) mod state;
 

@@ -12,14 +12,17 @@ use annals_env::File;
 use annals_types::{Epoch, Place, Position, Timestamp};
 
 use crate::error::{LogError, Result};
+use crate::format::control::Control;
 use crate::format::footer::{EpochStart, add_epoch};
-use crate::format::frame::FrameKind;
+use crate::format::frame::{FrameHeader, FrameKind};
 use crate::format::segment_header::SegmentHeader;
 use crate::frames::{Frame, FrameRecord};
 use crate::loss::Loss;
 use crate::offsets::{LiveOffsets, OffsetTable};
 use crate::reader::{LogReader, has_place};
+use crate::seal::Full;
 use crate::segment::{self, Footer, Segment};
+use crate::tally::Tally;
 use crate::walk::{CheckedFrame, Walk};
 use crate::{Damage, TornTail};
 
@@ -43,6 +46,8 @@ pub struct Recovered {
     pub(crate) epoch_number: u32,
     /// The stamp of the newest event.
     pub(crate) stamp: Timestamp,
+    /// The segments that others follow and that are not sealed.
+    pub(crate) full: Vec<Full>,
     /// The end of the last segment, where it is not sealed.
     pub(crate) tail: Option<Tail>,
     torn: Option<TornTail>,
@@ -54,6 +59,7 @@ pub struct Recovered {
 pub(crate) struct Tail {
     pub(crate) segment: Arc<Segment>,
     pub(crate) offsets: Arc<LiveOffsets>,
+    pub(crate) tally: Tally,
     /// Where the frames that count end.
     pub(crate) end: u64,
     /// Where the bytes that are not zero end.
@@ -126,6 +132,7 @@ struct Recovery {
     /// What the log itself says to be lost.
     losses: Vec<Loss>,
     stamp: Timestamp,
+    full: Vec<Full>,
     /// Everything up to here was durable once.
     proof: Place,
     /// How far it looks, beside a writer.
@@ -134,6 +141,7 @@ struct Recovery {
 
 /// What one segment that is not sealed turned out to hold.
 struct Scanned {
+    tally: Tally,
     end: u64,
     rest_end: u64,
     unproven: u64,
@@ -154,6 +162,7 @@ impl Recovery {
             epochs: Vec::new(),
             losses: Vec::new(),
             stamp: Timestamp::MIN,
+            full: Vec::new(),
             proof,
             bound,
         }
@@ -200,6 +209,7 @@ impl Recovery {
             proof: self.proof,
             epoch_number,
             stamp: self.stamp,
+            full: self.full,
             tail,
             torn: self.torn,
             damage: self.damage,
@@ -265,15 +275,27 @@ impl Recovery {
         let table = OffsetTable::Live(Arc::clone(&offsets));
         let segment = Arc::new(Segment { name, file, header, offsets: table, summary: None });
         let scanned = self.scan(&segment, &offsets, reserved, next, saved)?;
-        let tail = next.is_none().then(|| Tail {
-            segment: Arc::clone(&segment),
-            offsets,
-            end: scanned.end,
-            rest_end: scanned.rest_end,
-            unproven: scanned.unproven,
-            epoch: scanned.epoch,
-            reserved: scanned.reserved,
-        });
+        let tail = if next.is_none() {
+            Some(Tail {
+                segment: Arc::clone(&segment),
+                offsets,
+                tally: scanned.tally,
+                end: scanned.end,
+                rest_end: scanned.rest_end,
+                unproven: scanned.unproven,
+                epoch: scanned.epoch,
+                reserved: scanned.reserved,
+            })
+        } else {
+            self.full.push(Full {
+                segment: Arc::clone(&segment),
+                offsets,
+                tally: scanned.tally,
+                last: self.last,
+                frames_end: scanned.end,
+            });
+            None
+        };
         Ok((segment, tail))
     }
 
@@ -294,6 +316,7 @@ impl Recovery {
         saved: Option<(Epoch, Place)>,
     ) -> Result<Scanned> {
         let mut walk = Walk::new(Arc::clone(segment));
+        let mut tally = Tally::default();
         // Frames that nothing so far proves to have been durable: offset and last place.
         let mut unproven: VecDeque<(u64, Place)> = VecDeque::new();
         // Looked at once, at the first fault: later ones add nothing.
@@ -301,6 +324,25 @@ impl Recovery {
         let rest_end = loop {
             if self.bound.is_some_and(|bound| walk.last >= bound.visible) {
                 break walk.offset;
+            }
+            // Beside a writer each frame is looked at before it is read.
+            let only = if self.bound.is_none() { walk.only_event() } else { Ok(None) };
+            #[cfg(annals_canary)]
+            let only = match annals_env::canary::is("a failed read ends the log") {
+                true => Ok(only.unwrap_or(None)),
+                false => only,
+            };
+            if let Some((header, record)) = only? {
+                note_event(segment.first_event(), &header, 0, record, offsets);
+                tally.commit(header.recorded_at);
+                self.stamp = self.stamp.max(header.recorded_at);
+                self.prove(header.synced);
+                unproven.push_back((walk.offset, header.last()));
+                while unproven.front().is_some_and(|front| front.1 <= self.proof) {
+                    unproven.pop_front();
+                }
+                walk.pass(&header);
+                continue;
             }
             let found = walk.frame();
             #[cfg(annals_canary)]
@@ -318,6 +360,7 @@ impl Recovery {
             if let Some(whole) = checked.as_ref().filter(|checked| checked.is_whole()) {
                 let header = &whole.frame.header;
                 self.note(whole);
+                tally.add(whole);
                 self.prove(header.synced);
                 unproven.push_back((whole.frame.offset, whole.last()));
                 while unproven.front().is_some_and(|front| front.1 <= self.proof) {
@@ -376,7 +419,7 @@ impl Recovery {
         }
         let unproven = unproven.front().map_or(walk.offset, |front| front.0);
         let rest_end = rest_end.max(walk.offset);
-        Ok(Scanned { end: walk.offset, rest_end, unproven, epoch: walk.epoch, reserved })
+        Ok(Scanned { tally, end: walk.offset, rest_end, unproven, epoch: walk.epoch, reserved })
     }
 
     /// Takes in what a whole frame says.
@@ -480,14 +523,32 @@ fn proven_by_files(reader: &LogReader, last: Place) -> Position {
 
 /// Reads the records of a frame and notes where its events lie.
 pub(crate) fn check(walk: &mut Walk, frame: Frame, offsets: &LiveOffsets) -> Result<CheckedFrame> {
-    let commit = frame.header.kind == FrameKind::Commit;
-    let first = frame.header.first.position.get().saturating_sub(walk.segment.first_event().get());
-    walk.check(frame, |index, offset| {
-        let event = usize::try_from(first + u64::from(index));
-        if let (true, Ok(event), Ok(offset)) = (commit, event, u32::try_from(offset)) {
-            offsets.set(event, offset);
-        }
-    })
+    let header = frame.header;
+    let first = walk.segment.first_event();
+    let checked = walk.check(frame, |index, offset| {
+        note_event(first, &header, index, offset, offsets);
+    })?;
+    if checked.frame.streams.is_none() && !matches!(checked.control, Some(Control::Epoch(_))) {
+        offsets.note();
+    }
+    Ok(checked)
+}
+
+/// Notes where the event number `index` of a frame lies, in the table of a segment whose first event
+/// is `first`.
+fn note_event(
+    first: Position,
+    header: &FrameHeader,
+    index: u32,
+    offset: u64,
+    offsets: &LiveOffsets,
+) {
+    let before = header.first.position.get().saturating_sub(first.get());
+    let event = usize::try_from(before + u64::from(index));
+    let commit = header.kind == FrameKind::Commit;
+    if let (true, Ok(event), Ok(offset)) = (commit, event, u32::try_from(offset)) {
+        offsets.set(event, offset);
+    }
 }
 
 /// What is lost of a frame whose header is whole.

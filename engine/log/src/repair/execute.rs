@@ -12,9 +12,9 @@ use super::{Epochs, RepairPlan, Repaired, Step, aside};
 use crate::error::{LogError, Result};
 use crate::format::control::{Control, Lost};
 use crate::format::segment_header::SegmentHeader;
+use crate::link;
 use crate::loss::LostStream;
 use crate::recovery::{Inventory, Recovered};
-use crate::seal::seal;
 use crate::segment::{self, LOG_FOLDER, Segment};
 use crate::walk::CheckedFrame;
 use crate::writer::FIRST_RESERVE_BYTES;
@@ -221,24 +221,18 @@ fn recovered(env: &Env, root: &Path) -> Result<Option<Recovered>> {
     }
 }
 
-/// Seals every full segment that is not: those behind it may be, and would miss it.
+/// Seals and links every full segment that is not: those behind it may be, and would miss it.
 fn seal_all(env: &Env, root: &Path) -> Result<()> {
     let Some(recovered) = recovered(env, root)? else { return Ok(()) };
-    let reader = recovered.reader();
-    let mut previous: Option<Arc<Segment>> = None;
-    let segments = reader.segments();
+    let Recovered { reader, full, .. } = recovered;
     // Whoever wrote the newest footer may have been killed before it was durable; those behind it
     // rely on it.
-    if let Some(sealed) = segments.iter().rfind(|segment| segment.summary.is_some()) {
+    if let Some(sealed) = reader.segments().iter().rfind(|segment| segment.summary.is_some()) {
         let fail = |error| LogError::io(format!("syncing {}", sealed.name), error);
         sealed.file.sync().map_err(fail)?;
     }
-    for (segment, next) in segments.iter().zip(segments.iter().skip(1)) {
-        let summary = previous.as_ref().and_then(|previous| previous.summary.as_deref());
-        previous = Some(match &segment.summary {
-            Some(_) => Arc::clone(segment),
-            None => Arc::new(seal(reader, segment, summary, next.header.first)?),
-        });
+    for full in full {
+        reader.replace_segment(&Arc::new(full.seal()?));
     }
-    Ok(())
+    link::link_all(&reader)
 }

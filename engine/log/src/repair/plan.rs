@@ -9,6 +9,7 @@ use super::{Epochs, RepairPlan, Step};
 use crate::error::{LogError, Result};
 use crate::format::POSITION_MAX;
 use crate::frames::FrameRecord;
+use crate::link::{self, Linked};
 use crate::loss::{Loss, LostStream};
 use crate::offsets::read_table;
 use crate::recovery::{Recovered, rest_end};
@@ -153,6 +154,7 @@ impl Planner {
                 let footer = bytes.saturating_sub(summary.footer_bytes());
                 whole &= rest_end(walk, footer)? <= summary.frames_end;
                 whole &= read_table(segment)?.is_some();
+                whole &= link::read(segment)? != Linked::Damaged;
             }
             // It had a footer, and what is left of that would be written over.
             (None, End::At(_)) if sealed => whole &= rest_end(walk, bytes)? <= walk.offset,

@@ -6,6 +6,7 @@ use annals_types::{Place, Position, Timestamp};
 use super::{Appended, Core, Publish, Shared, SyncMode};
 use crate::error::{LogError, Result};
 use crate::format::draft::{Draft, Stamp};
+use crate::format::footer::EpochStart;
 
 /// The writer's lock, held.
 pub struct LogGuard<'a, P: Publish> {
@@ -93,6 +94,7 @@ impl<P: Publish> LogGuard<'_, P> {
             salt: segment.header.salt,
             offset,
         };
+        let begins = draft.begins();
         let (bytes, records) = draft.finish(&stamp);
         if events > 0 {
             let index = first.position.get() - segment.first_event().get();
@@ -102,6 +104,15 @@ impl<P: Publish> LogGuard<'_, P> {
             }
         }
         core.active.tail = offset + bytes.len() as u64;
+        if events > 0 {
+            core.active.tally.commit(recorded_at);
+        } else {
+            if begins.is_none() {
+                core.active.offsets.note();
+            }
+            let epoch = begins.map(|epoch| EpochStart { epoch, place: last });
+            core.active.tally.control(epoch);
+        }
         core.assigned = last;
         core.counters.frames += 1;
         core.counters.events += u64::from(events);

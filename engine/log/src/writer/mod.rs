@@ -19,6 +19,7 @@ mod room;
 mod steps;
 mod wakers;
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,14 +33,20 @@ use annals_types::{Epoch, Place, Position, Timestamp};
 use crate::error::{LogError, Result};
 use crate::offsets::LiveOffsets;
 use crate::reader::LogReader;
+use crate::seal::Full;
 use crate::segment::Segment;
 use crate::state_page::StatePage;
+use crate::tally::Tally;
 
 pub use guard::LogGuard;
 pub(crate) use open::FIRST_RESERVE_BYTES;
 pub use open::{Settled, create};
 use steps::Tasks;
 use wakers::Wakers;
+
+/// A close seals the active segment where it has so many bytes: of fewer, an opening has but a few
+/// milliseconds to walk through, and a store that is opened often does not fall into small segments.
+const SEALED_AT_CLOSE_BYTES_MIN: u64 = 8 << 20;
 
 /// When commits are made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +120,8 @@ pub(crate) struct Shared<P> {
 struct Core<P> {
     publish: P,
     active: Active,
+    /// Those before it that are not sealed.
+    full: VecDeque<Full>,
     epoch: Epoch,
     /// The newest epoch that the log has a record of.
     recorded_epoch: Epoch,
@@ -178,6 +187,7 @@ struct Gathering {
 struct Active {
     segment: Arc<Segment>,
     offsets: Arc<LiveOffsets>,
+    tally: Tally,
     /// Where the next frame goes.
     tail: u64,
     /// The zeroed space ends here.
@@ -217,7 +227,8 @@ pub struct LogCounters {
     pub segments_begun: u64,
     /// Segments sealed.
     pub segments_sealed: u64,
-    /// Attempts to seal a segment that failed. It stays readable; verification tells what is wrong.
+    /// Attempts to seal or link a segment that failed. It stays readable; verification tells what is
+    /// wrong.
     pub seal_failures: u64,
 }
 
@@ -361,7 +372,8 @@ impl<P: Publish> Log<P> {
         core.durable.min(core.visible)
     }
 
-    /// Makes everything durable, stops the background steps and takes no more appends.
+    /// Makes everything durable, stops the background steps and takes no more appends. Seals what is
+    /// full, and the active segment where it is long, so that the next opening need not read them.
     ///
     /// # Errors
     /// As [`Log::sync`]. The log is closed all the same.
@@ -374,6 +386,10 @@ impl<P: Publish> Log<P> {
         while core.leading || core.reserving {
             self.shared.changed.wait(&mut core);
         }
+        let long = core.active.tail >= SEALED_AT_CLOSE_BYTES_MIN;
+        if long && synced.is_ok() {
+            self.shared.rotate(&mut core, 0).ok();
+        }
         core.ended = true;
         drop(core);
         // Ended outside the lock: a step in progress may want it.
@@ -381,7 +397,7 @@ impl<P: Publish> Log<P> {
         drop(tasks);
         self.shared.news.notify_all();
         self.shared.wakers.wake_all();
-        // Nothing is left for the next opening to do.
+        // Best effort: what has no footer, the next opening walks through.
         while self.shared.latch.check().is_ok() && self.shared.seal_one() {}
         synced.map(|_| ())
     }

@@ -11,13 +11,13 @@ use super::room::active;
 use super::wakers::Wakers;
 use super::{Active, Core, Gathering, Log, LogCounters, LogOptions, Publish, Shared, steps::Tasks};
 use crate::error::{LogError, Result};
-use crate::format::control::Control;
 use crate::format::draft::Draft;
 use crate::format::footer::EpochStart;
 use crate::format::segment_header::SegmentHeader;
 use crate::reader::LogReader;
 use crate::recovery::{Recovered, Tail};
 use crate::repair;
+use crate::seal::Full;
 use crate::segment::{self, LOG_FOLDER, PAGE_BYTES, write_zeros};
 use crate::state_page::StatePage;
 
@@ -33,6 +33,7 @@ pub struct Settled {
     last: Place,
     epoch_number: u32,
     stamp: Timestamp,
+    full: Vec<Full>,
     active: Option<Active>,
     sequence: u64,
 }
@@ -108,6 +109,7 @@ impl Recovered {
         let active = self.tail.map(|tail| Active {
             segment: tail.segment,
             offsets: tail.offsets,
+            tally: tail.tally,
             tail: tail.end,
             // What lies behind is zeroed anew before it is used: a copied file may have holes there.
             reserved: tail.end.next_multiple_of(PAGE_BYTES).min(tail.reserved),
@@ -121,6 +123,7 @@ impl Recovered {
             last: self.last,
             epoch_number: self.epoch_number,
             stamp: self.stamp,
+            full: self.full,
             active,
             sequence: self.inventory.state.map_or(0, |state| state.sequence),
         })
@@ -205,6 +208,7 @@ impl Settled {
         let core = Core {
             publish,
             active,
+            full: self.full.into(),
             epoch,
             recorded_epoch,
             state,
@@ -263,7 +267,7 @@ impl<P: Publish> Log<P> {
     fn record_epoch(&self, epoch: Epoch) -> Result<Place> {
         let mut guard = self.lock();
         let mut record = || {
-            let mut draft = Draft::control(&Control::Epoch(epoch).encode());
+            let mut draft = Draft::epoch(epoch);
             guard.make_room(&draft)?;
             guard.append(&mut draft, None)
         };

@@ -12,7 +12,9 @@ use crate::error::{LogError, Result};
 use crate::format::draft::Draft;
 use crate::format::segment_header::SegmentHeader;
 use crate::offsets::{LiveOffsets, OffsetTable};
+use crate::seal::Full;
 use crate::segment::{self, FRAMES_START, LOG_FOLDER, PAGE_BYTES, Segment, write_zeros};
+use crate::tally::Tally;
 
 /// Least and most that is reserved at once.
 const RESERVE_BYTES_MIN: u64 = 64 << 10;
@@ -195,7 +197,7 @@ impl<P: Publish> Shared<P> {
 
     /// Ends the active segment and begins the next, with room for a frame of `length`. Nothing is
     /// pending and nobody works outside the lock.
-    fn rotate(&self, core: &mut Core<P>, length: u64) -> Result<()> {
+    pub(super) fn rotate(&self, core: &mut Core<P>, length: u64) -> Result<()> {
         #[cfg(annals_canary)]
         if annals_env::canary::is("rotation without a sync") {
             let upto = core.assigned;
@@ -204,6 +206,8 @@ impl<P: Publish> Shared<P> {
         // Whatever stands in a segment that has a successor was durable: recovery relies on it.
         if core.durable < core.assigned {
             let segment = &core.active.segment;
+            // What is mapped for appends is in the way of a sync.
+            segment.file.end_appends();
             if let Err(error) = segment.file.sync() {
                 let failure = self.fail(format!("syncing {}", segment.name), error);
                 return Err(LogError::Failed(failure));
@@ -222,7 +226,11 @@ impl<P: Publish> Shared<P> {
             generation: 0,
             epoch: core.recorded_epoch,
         };
-        core.active = self.new_segment(header, length)?;
+        let next = self.new_segment(header, length)?;
+        let Active { segment, offsets, tally, tail, .. } =
+            std::mem::replace(&mut core.active, next);
+        let last = core.assigned;
+        core.full.push_back(Full { segment, offsets, tally, last, frames_end: tail });
         core.counters.segments_begun += 1;
         self.reader.push_segment(&core.active.segment);
         if let Some(tasks) = &*self.tasks.read() {
@@ -283,6 +291,7 @@ pub(super) fn active(segment: segment::Segment, reserved: u64) -> Active {
     Active {
         segment,
         offsets,
+        tally: Tally::default(),
         tail: FRAMES_START,
         reserved,
         syncs_early: false,

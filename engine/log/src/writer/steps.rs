@@ -10,8 +10,7 @@ use annals_env::{Next, Step, Task};
 use annals_types::Place;
 
 use super::{Core, Publish, Shared, SyncMode};
-use crate::error::Result;
-use crate::seal;
+use crate::link::Linker;
 
 /// The steps that run; dropping them stops them.
 #[derive(Debug)]
@@ -26,8 +25,11 @@ impl Tasks {
         let log = Arc::downgrade(shared);
         let scheduler = &shared.env.scheduler;
         let reserver = scheduler.start(Arc::new(Reserver { log: Weak::clone(&log) }))?;
-        let sealer = scheduler
-            .start(Arc::new(Sealer { log: Weak::clone(&log), seen: Mutex::new(Place::START) }))?;
+        let sealer = scheduler.start(Arc::new(Sealer {
+            log: Weak::clone(&log),
+            seen: Mutex::new(Place::START),
+            linker: Mutex::new(Linker::new(shared.reader.store())),
+        }))?;
         let sync = match shared.options.sync {
             SyncMode::EachCommit => scheduler.start(Arc::new(Leader { log }))?,
             SyncMode::Interval(interval) => scheduler.start(Arc::new(Syncer { log, interval }))?,
@@ -59,19 +61,19 @@ impl<P: Publish> Step for Reserver<P> {
     }
 }
 
-/// Seals what is full. While buffered commits come fast it lets them pass: a seal reads and hashes a
-/// whole segment, and a burst should have the processor for itself.
+/// Seals what is full, and links what is sealed. While buffered commits come fast it links nothing:
+/// that reads and hashes a whole segment, and a burst should have the processor for itself.
 struct Sealer<P> {
     log: Weak<Shared<P>>,
     /// The last place given when it looked last.
     seen: Mutex<Place>,
+    linker: Mutex<Linker>,
 }
 
-/// So many full segments may wait for an end of the appends; each makes an opening after a crash
-/// longer by a walk over it.
-const UNSEALED_MAX: usize = 4;
+/// So many sealed segments may wait for an end of the appends.
+const UNLINKED_MAX: usize = 16;
 /// How long nothing must be appended for the appends to have ended.
-const SEAL_PAUSE: Duration = Duration::from_millis(20);
+const LINK_PAUSE: Duration = Duration::from_millis(20);
 
 impl<P: Publish> Step for Sealer<P> {
     fn name(&self) -> &'static str {
@@ -83,13 +85,25 @@ impl<P: Publish> Step for Sealer<P> {
         if log.latch.check().is_err() {
             return Next::Idle;
         }
+        if log.seal_one() {
+            return Next::Now;
+        }
         let assigned = log.core.lock().assigned;
         let busy = std::mem::replace(&mut *self.seen.lock(), assigned) != assigned;
-        let waiting = log.unsealed();
-        if busy && waiting <= UNSEALED_MAX && matches!(log.options.sync, SyncMode::Interval(_)) {
-            return if waiting == 0 { Next::Idle } else { Next::After(SEAL_PAUSE) };
+        let may_wait = busy && matches!(log.options.sync, SyncMode::Interval(_));
+        let linked = match self.linker.lock().next(&log.reader) {
+            Ok(None) => return Next::Idle,
+            Ok(Some((_, waiting))) if may_wait && waiting <= UNLINKED_MAX => {
+                return Next::After(LINK_PAUSE);
+            }
+            next => next.and_then(|next| next.map(|(next, _)| next.link(&log.reader)).transpose()),
+        };
+        if linked.is_ok() {
+            return Next::Now;
         }
-        if log.seal_one() { Next::Now } else { Next::Idle }
+        // It stays as it is, which is legal: reading and verifying it says what is wrong with it.
+        log.core.lock().counters.seal_failures += 1;
+        Next::Idle
     }
 
     fn panicked(&self, message: &str) {
@@ -188,40 +202,21 @@ impl<P: Publish> Shared<P> {
         }
     }
 
-    /// How many full segments are not sealed.
-    fn unsealed(&self) -> usize {
-        let segments = self.reader.shared.segments.load();
-        let full = segments.split_last().map_or(&[][..], |(_, full)| full);
-        full.iter().rev().take_while(|segment| segment.summary.is_none()).count()
-    }
-
     /// Seals the first segment that is full; `true` if there was one.
     pub(super) fn seal_one(&self) -> bool {
-        // A segment that cannot be sealed stays as it is, which is legal: reading and verifying it
-        // says what is wrong with it.
-        let sealed = self.try_seal();
-        let counters = &mut self.core.lock().counters;
-        match sealed {
-            Ok(sealed) => counters.segments_sealed += u64::from(sealed),
-            Err(_) => counters.seal_failures += 1,
-        }
-        sealed.unwrap_or_default()
-    }
-
-    fn try_seal(&self) -> Result<bool> {
-        let segments = self.reader.shared.segments.load_full();
-        let Some((_, full)) = segments.split_last() else { return Ok(false) };
-        let Some(index) = full.iter().position(|segment| segment.summary.is_none()) else {
-            return Ok(false);
+        let Some(full) = self.core.lock().full.front().cloned() else { return false };
+        // A segment that cannot be sealed stays as it is, which is legal, and so do those behind it.
+        let sealed = full.seal();
+        let mut core = self.core.lock();
+        let Ok(sealed) = sealed else {
+            core.counters.seal_failures += 1;
+            return false;
         };
-        let before = index.checked_sub(1).and_then(|before| full.get(before));
-        let Some((segment, next)) = full.get(index).zip(segments.get(index + 1)) else {
-            return Ok(false);
-        };
-        let previous = before.and_then(|before| before.summary.as_deref());
-        let sealed = seal::seal(&self.reader, segment, previous, next.header.first)?;
+        core.full.pop_front();
+        core.counters.segments_sealed += 1;
+        drop(core);
         self.map_reads(&sealed);
         self.reader.replace_segment(&Arc::new(sealed));
-        Ok(true)
+        true
     }
 }

@@ -2,6 +2,7 @@
 //! over one that went back. One program, so that all share one rig.
 
 mod killed;
+mod links;
 mod live;
 mod moments;
 mod reader;

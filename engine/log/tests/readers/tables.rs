@@ -14,7 +14,8 @@ use super::support::{BUFFERED, SEGMENT_BYTES, World, Writer, assert_right};
 
 /// Where the frames of a segment begin: with the record of an epoch.
 const FRAMES_START: u32 = 1024;
-const TRAILER_BYTES: usize = 32;
+/// The trailer and the link.
+const TRAILER_FROM_END: usize = 160;
 
 /// A sealed segment and its table of offsets.
 struct Sealed {
@@ -32,7 +33,7 @@ impl Sealed {
         let file = fs.open(&path, Access::ReadWrite).unwrap();
         let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
         file.read_exact_at(&mut bytes, 0).unwrap();
-        let (body, trailer) = bytes.split_at(bytes.len() - TRAILER_BYTES);
+        let (body, trailer) = bytes.split_at(bytes.len() - TRAILER_FROM_END);
         assert_eq!(&trailer[..8], b"ANLSEALD");
         let number = |at: usize| u32::from_le_bytes(trailer[at..at + 4].try_into().unwrap());
         let (summary, count) = (number(8) as usize, number(16) as usize);
