@@ -169,7 +169,7 @@ impl<P: Publish> Shared<P> {
             // One of the next group takes the lead.
             self.turn(group + 1).notify_one();
             self.changed.notify_all();
-            self.news.notify_all();
+            self.news.tell();
             if unattended {
                 self.wake_sync();
             }
@@ -194,7 +194,7 @@ impl<P: Publish> Shared<P> {
     /// Trips the latch, and wakes all who wait, to be told.
     pub(super) fn fail(&self, action: impl Into<Arc<str>>, error: io::Error) -> Failure {
         let failure = self.latch.trip(action, error);
-        self.turns.iter().chain([&self.changed, &self.news]).for_each(|waiting| {
+        self.turns.iter().chain([&self.changed]).for_each(|waiting| {
             waiting.notify_all();
         });
         // It wakes the tasks that wait; not here, where locks are held.

@@ -206,7 +206,7 @@ impl<P: Publish> LogGuard<'_, P> {
         if wake {
             self.shared.wake_sync();
         }
-        self.shared.news.notify_all();
+        self.shared.news.tell();
         Ok(())
     }
 }

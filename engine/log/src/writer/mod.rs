@@ -14,6 +14,7 @@
 
 mod group;
 mod guard;
+mod news;
 mod open;
 mod room;
 mod steps;
@@ -39,6 +40,8 @@ use crate::state_page::StatePage;
 use crate::tally::Tally;
 
 pub use guard::LogGuard;
+pub use news::Awaited;
+use news::News;
 pub(crate) use open::FIRST_RESERVE_BYTES;
 pub use open::{Settled, create};
 use steps::Tasks;
@@ -109,8 +112,7 @@ pub(crate) struct Shared<P> {
     gathered: Condvar,
     /// Where all others wait for anything to change.
     changed: Condvar,
-    /// Where followers wait for something new to see.
-    news: Condvar,
+    news: News,
     wakers: Wakers,
     tasks: RwLock<Option<Tasks>>,
 }
@@ -163,8 +165,6 @@ struct Core<P> {
     dirty_since: Option<Duration>,
     /// No more appends.
     closed: bool,
-    /// Nothing more becomes visible or durable either.
-    ended: bool,
 }
 
 /// What tells a leader whether to wait for more commits.
@@ -230,17 +230,6 @@ pub struct LogCounters {
     /// Attempts to seal or link a segment that failed. It stays readable; verification tells what is
     /// wrong.
     pub seal_failures: u64,
-}
-
-/// What a follower waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Awaited {
-    /// It is there.
-    Reached,
-    /// The time is over.
-    TimedOut,
-    /// It will not come: the log is closed.
-    Closed,
 }
 
 impl<P: Publish> Log<P> {
@@ -315,26 +304,12 @@ impl<P: Publish> Log<P> {
     /// loss; at most for `timeout`.
     #[must_use]
     pub fn wait_behind(&self, position: Position, durable: bool, timeout: Duration) -> Awaited {
-        let shared = &*self.shared;
-        let clock = &*shared.env.clock;
-        let deadline = clock.steady().saturating_add(timeout);
-        let mut core = shared.core.lock();
-        let mut timed_out = false;
-        loop {
-            let newest = if durable { core.durable.min(core.visible) } else { core.visible };
-            if newest.position > position {
-                return Awaited::Reached;
-            }
-            if core.ended {
-                return Awaited::Closed;
-            }
-            if timed_out {
-                return Awaited::TimedOut;
-            }
-            // Others are waited for at the same place, so a wake-up may be for them.
-            let left = deadline.saturating_sub(clock.steady());
-            timed_out = left.is_zero() || shared.news.wait_for(&mut core, left).timed_out();
-        }
+        let reader = &self.shared.reader;
+        self.shared.news.wait(&*self.shared.env.clock, timeout, || {
+            let visible = reader.visible();
+            let newest = if durable { visible.min(reader.durable()) } else { visible };
+            newest > position
+        })
     }
 
     /// Sees to it that what readers see as recorded up to `moment` no longer changes: waits for what
@@ -390,12 +365,11 @@ impl<P: Publish> Log<P> {
         if long && synced.is_ok() {
             self.shared.rotate(&mut core, 0).ok();
         }
-        core.ended = true;
         drop(core);
         // Ended outside the lock: a step in progress may want it.
         let tasks = self.shared.tasks.write().take();
         drop(tasks);
-        self.shared.news.notify_all();
+        self.shared.news.end();
         self.shared.wakers.wake_all();
         // Best effort: what has no footer, the next opening walks through.
         while self.shared.latch.check().is_ok() && self.shared.seal_one() {}

@@ -7,6 +7,7 @@ use annals_env::sync::{Condvar, Mutex, RwLock};
 use annals_env::{Env, Latch};
 use annals_types::{Epoch, Place, StoreId, Timestamp};
 
+use super::news::News;
 use super::room::active;
 use super::wakers::Wakers;
 use super::{Active, Core, Gathering, Log, LogCounters, LogOptions, Publish, Shared, steps::Tasks};
@@ -233,7 +234,6 @@ impl Settled {
             sync_early: false,
             dirty_since: None,
             closed: false,
-            ended: false,
         };
         let shared = Arc::new(Shared {
             env,
@@ -245,7 +245,7 @@ impl Settled {
             turns: [Condvar::new(), Condvar::new()],
             gathered: Condvar::new(),
             changed: Condvar::new(),
-            news: Condvar::new(),
+            news: News::default(),
             wakers: Wakers::default(),
             tasks: RwLock::new(None),
         });

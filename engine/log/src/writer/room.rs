@@ -216,7 +216,7 @@ impl<P: Publish> Shared<P> {
             self.synced(core, upto);
             // Who waits for it may not hear of another sync.
             self.changed.notify_all();
-            self.news.notify_all();
+            self.news.tell();
             self.wake_sync();
         }
         let header = SegmentHeader {
