@@ -2,6 +2,7 @@
 //! nobody asked for.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,9 @@ use std::time::{Duration, Instant};
 use annals::{
     Commit, Durability, ExpectedVersion, Followed, NewEvent, Options, Position, QueryItem, Store,
 };
+use annals_env::{Faults, Fs};
 use annals_tests::kinds;
+use annals_tests::world::{STORE, World, new_disk};
 use tempfile::TempDir;
 
 /// Longer than anything here takes.
@@ -149,20 +152,51 @@ fn a_closed_store_takes_nothing_and_says_so() {
     }
 }
 
+/// Events of a mebibyte.
+fn large(count: usize) -> Vec<NewEvent> {
+    vec![NewEvent::binary("Large", vec![b'x'; 1 << 20]); count]
+}
+
 /// Who closes a store that was filled leaves the next opening little to walk through.
 #[test]
 fn a_close_ends_a_long_segment() {
-    for (bytes, sealed) in [(1 << 20, 0), (9 << 20, 1)] {
+    for (events, is_sealed) in [(1, false), (9, true)] {
         let dir = TempDir::new().unwrap();
         let store = buffered().open(dir.path()).unwrap();
-        let events = vec![NewEvent::binary("Large", vec![b'x'; 1 << 20]); bytes >> 20];
-        store.append("a-1", ExpectedVersion::NoStream, &events).unwrap();
+        store.append("a-1", ExpectedVersion::NoStream, &large(events)).unwrap();
         store.close().unwrap();
+        let segments = std::fs::read_dir(dir.path().join("log")).unwrap();
+        let first = segments.map(|entry| entry.unwrap().path()).min().unwrap();
+        let bytes = std::fs::read(first).unwrap();
+        assert_eq!(bytes[bytes.len() - 160..].starts_with(b"ANLSEALD"), is_sealed);
         let store = buffered().open(dir.path()).unwrap();
-        assert_eq!(store.stats().unwrap().segments_sealed, sealed);
-        let next = store.append("a-1", ExpectedVersion::Any, &events).unwrap();
-        assert_eq!(next.first_position.get(), events.len() as u64 + 1);
+        let next = store.append("a-1", ExpectedVersion::Any, &large(1)).unwrap();
+        assert_eq!(next.first_position.get(), events as u64 + 1);
         let report = store.verify_deep(&mut |_, _| {}).unwrap();
         assert!(report.damage.is_empty(), "{report:?}");
     }
+}
+
+/// What a close could not do is not done later: the store may be another's by then.
+#[test]
+fn a_closed_store_is_never_written_to() {
+    let disk = new_disk(Faults::default());
+    let world = World::new(disk.clone(), 5).with_segments(64 << 20);
+    let store = world.open(Durability::Sync).unwrap();
+    let follower = store.follow().start().unwrap();
+    store.append("a-1", ExpectedVersion::NoStream, &large(9)).unwrap();
+    // No room for the next segment.
+    disk.set_capacity(Some(0));
+    store.close().unwrap();
+    disk.set_capacity(None);
+    let other = World::new(disk.clone(), 6).with_segments(64 << 20);
+    let store = other.open(Durability::Sync).unwrap();
+    store.append("a-1", ExpectedVersion::Any, &large(2)).unwrap();
+    let files = || disk.list(&Path::new(STORE).join("log")).unwrap().len();
+    let before = files();
+    drop(follower);
+    assert_eq!(files(), before);
+    let report = store.verify_deep(&mut |_, _| {}).unwrap();
+    assert!(report.damage.is_empty(), "{report:?}");
+    assert_eq!(store.read_all().count(), 11);
 }

@@ -56,17 +56,23 @@ fn keeps_the_bytes(before: &[(PathBuf, Vec<u8>)], folder: &Folder, done: &Repair
     let kept = |path: &Path| done.set_aside.iter().any(|(from, _)| Path::new(from) == path);
     for (path, bytes) in before.iter().filter(|(path, _)| path.starts_with("log")) {
         let unchanged = folder.files().contains(path) && folder.read(path) == *bytes;
-        // A footer may have been added behind what is intact.
+        // A footer may have been added behind what is intact, and a link made again.
         let extended = folder.files().contains(path) && {
-            let now = folder.read(path);
+            let (before, now) = (without_link(bytes), folder.read(path));
             now.len() >= bytes.len()
-                && bytes.iter().zip(&now).all(|(old, new)| old == new || *old == 0)
+                && before.iter().zip(&now).all(|(old, new)| old == new || *old == 0)
         };
         if !unchanged && !extended && !kept(path) {
             return Err(format!("{} is neither as it was nor kept", path.display()));
         }
     }
     Ok(())
+}
+
+/// A segment but for its link in the content chain, which is derived.
+fn without_link(segment: &[u8]) -> &[u8] {
+    let end = &segment[segment.len().saturating_sub(160)..];
+    if end.starts_with(b"ANLSEALD") { &segment[..segment.len() - 128] } else { segment }
 }
 
 #[test]

@@ -75,8 +75,8 @@ impl CatchUp<'_> {
             if batch.len() < BATCH_EVENTS && bytes < BATCH_BYTES {
                 continue;
             }
-            bytes = 0;
             self.apply_all(&mut batch, &mut over_damage)?;
+            bytes = 0;
             progress(at.get().saturating_sub(start.get()), total);
             let due = self.index.save_events().saturating_mul(BEHIND_MAX);
             if at.get() - saved.get() >= due && self.durable.is_some() {

@@ -68,8 +68,10 @@ impl Engine {
         {
             keeper.wake();
         }
-        if position.get().saturating_sub(self.index_saved.load()) >= due.saturating_mul(BEHIND_MAX)
-        {
+        // Where it fails, not again with each append.
+        let tried = self.index_tried.load();
+        let behind = position.get().saturating_sub(self.index_saved.load().max(tried));
+        if behind >= due.saturating_mul(BEHIND_MAX) && self.index_tried.claim(tried, position) {
             // The log goes on without it. It is synced before the index is locked: a sync wakes
             // tasks, and what they do is not known.
             self.log.sync().ok();

@@ -56,9 +56,11 @@ pub(crate) struct Engine {
     pub(crate) keeper: Mutex<Option<Box<dyn Task>>>,
     /// Held by who saves the index.
     pub(crate) saving: Mutex<()>,
-    /// Up to here the index is saved, and up to there somebody was asked to.
+    /// Up to here the index is saved, up to there somebody was asked to, and the last time that who
+    /// appended tried.
     pub(crate) index_saved: Mark,
     pub(crate) index_asked: Mark,
+    pub(crate) index_tried: Mark,
     /// States were kept since.
     pub(crate) kept_unsaved: AtomicBool,
     torn_tail: Option<TornTail>,
@@ -116,6 +118,7 @@ impl Engine {
             saving: Mutex::new(()),
             index_saved: Mark(AtomicU64::new(indexed.get())),
             index_asked: Mark(AtomicU64::new(indexed.get())),
+            index_tried: Mark(AtomicU64::new(indexed.get())),
             kept_unsaved: AtomicBool::new(false),
             torn_tail,
             closed: AtomicBool::new(false),

@@ -174,8 +174,8 @@ pub trait File: Debug + Send + Sync {
     /// are there by then. From any thread, beside appends.
     fn expect_appends(&self, _offset: u64, _length: u64) {}
 
-    /// No more appends come: what is mapped for them is let go of. One that comes all the same is
-    /// written without a map.
+    /// No appends come for now: what is mapped for them is let go of. One that comes all the same is
+    /// written as before.
     fn end_appends(&self) {}
 
     /// Makes everything written before, and the length, survive a power cut.

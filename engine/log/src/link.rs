@@ -28,8 +28,21 @@ pub(crate) fn place(segment: &Segment) -> Result<u64> {
     Ok(segment.file_bytes()?.saturating_sub(LINK_BYTES as u64))
 }
 
+/// A link may be read while it is written; so often it is looked at again.
+const LOOKS_MAX: u32 = 4;
+
 /// Reads the link of a sealed segment.
 pub(crate) fn read(segment: &Segment) -> Result<Linked> {
+    let mut found = look(segment)?;
+    for _ in 1..LOOKS_MAX {
+        if found == Linked::Damaged {
+            found = look(segment)?;
+        }
+    }
+    Ok(found)
+}
+
+fn look(segment: &Segment) -> Result<Linked> {
     let at = place(segment)?;
     let mut bytes = [0; LINK_BYTES];
     segment.file.read_exact_at(&mut bytes, at).map_err(|error| segment.io(error))?;
@@ -84,33 +97,43 @@ impl Linker {
 pub(crate) fn link_all(reader: &LogReader) -> Result<()> {
     let mut linker = Linker::new(reader.store());
     while let Some((next, _)) = linker.next(reader)? {
-        next.link(reader)?;
+        next.link(reader, || true)?;
     }
     Ok(())
 }
 
 impl Unlinked {
     /// Chains it to the one before: reads and checks all of it. After a crash at any point it has its
-    /// link, or none, or a beginning of it, which counts as none.
-    pub(crate) fn link(self, reader: &LogReader) -> Result<()> {
+    /// link, or none, or a beginning of it, which counts as none. Gives up, with `false`, where it is
+    /// no longer `wanted`.
+    pub(crate) fn link(self, reader: &LogReader, wanted: impl Fn() -> bool) -> Result<bool> {
         let Self { segment, previous } = self;
-        let root = root(reader, &segment)?;
+        let Some(root) = root(reader, &segment, wanted)? else { return Ok(false) };
         let link = chain::link(&previous, &root);
         let at = place(&segment)?;
         let bytes = Link { root, previous, link }.encode(segment.header.salt, at);
         // Not synced: one that is lost is made again, by the next who opens.
         let written = segment.file.write_at(&bytes, at);
-        written.map_err(|error| LogError::io(format!("linking {}", segment.name), error))
+        written.map_err(|error| LogError::io(format!("linking {}", segment.name), error))?;
+        Ok(true)
     }
 }
 
-/// The Merkle root of a sealed segment, all of which is checked.
-fn root(reader: &LogReader, segment: &Arc<Segment>) -> Result<Hash> {
+/// The Merkle root of a sealed segment, all of which is checked; `None` where that is no longer
+/// `wanted`.
+fn root(
+    reader: &LogReader,
+    segment: &Arc<Segment>,
+    wanted: impl Fn() -> bool,
+) -> Result<Option<Hash>> {
     let mut walk = Walk::new(Arc::clone(segment));
     let mut contents = Contents::default();
     let damaged = |damage| Err(LogError::damaged(damage));
     let end = segment.summary.as_ref().map(|summary| summary.last);
     while end.is_some_and(|end| walk.last < end) {
+        if !wanted() {
+            return Ok(None);
+        }
         let Some(frame) = walk.frame()? else {
             let what = "no whole frame begins here";
             return damaged(segment.damage(walk.offset, 0, None, what));
@@ -130,5 +153,5 @@ fn root(reader: &LogReader, segment: &Arc<Segment>) -> Result<Hash> {
         let what = "the footer's counts are not those of the frames";
         return damaged(segment.damage(walk.offset, 0, None, what));
     }
-    Ok(contents.tree.root())
+    Ok(Some(contents.tree.root()))
 }

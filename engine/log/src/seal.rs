@@ -8,7 +8,7 @@ use annals_types::{Place, Timestamp};
 use crate::error::{LogError, Result};
 use crate::format::checksum;
 use crate::format::footer::{Summary, TRAILER_FROM_END, Trailer};
-use crate::offsets::{LiveOffsets, OffsetTable};
+use crate::offsets::{LiveOffsets, OFFSETS_MAX, OffsetTable};
 use crate::segment::{self, FRAMES_START, PAGE_BYTES, Segment, write_zeros};
 use crate::tally::Tally;
 
@@ -29,18 +29,22 @@ pub(crate) struct Full {
 
 impl Full {
     /// Seals it. After a crash at any point the segment is sealed or as it was.
-    pub(crate) fn seal(self) -> Result<Segment> {
+    pub(crate) fn seal(&self) -> Result<Segment> {
         // What is mapped for appends would be in the way of the syncs.
         self.segment.file.end_appends();
-        let segment = Arc::clone(&self.segment);
-        self.write().map_err(|error| LogError::io(format!("sealing {}", segment.name), error))
+        self.write().map_err(|error| LogError::io(format!("sealing {}", self.segment.name), error))
     }
 
-    fn write(self) -> io::Result<Segment> {
+    fn write(&self) -> io::Result<Segment> {
         let Self { segment, offsets, tally, last, frames_end } = self;
+        let (last, frames_end) = (*last, *frames_end);
         debug_assert!(frames_end >= FRAMES_START, "frames lie behind the header");
         let events = last.position.get().saturating_sub(segment.header.first.position.get());
-        let table = offsets.to_bytes(usize::try_from(events).unwrap_or(usize::MAX));
+        let events = usize::try_from(events).unwrap_or(usize::MAX);
+        if events > OFFSETS_MAX && tally.losses.is_empty() {
+            return Err(io::Error::other("more events than a table has entries for"));
+        }
+        let table = offsets.to_bytes(events.min(OFFSETS_MAX));
         let zero = Timestamp::default();
         let (recorded_first, recorded_last) = tally.recorded.unwrap_or((zero, zero));
         let summary = Summary {
@@ -52,8 +56,8 @@ impl Full {
             recorded_first,
             recorded_last,
             offsets_checksum: crc32fast::hash(&table),
-            epochs: tally.epochs,
-            losses: tally.losses,
+            epochs: tally.epochs.clone(),
+            losses: tally.losses.clone(),
         };
         let bytes = summary.encode();
         let trailer = Trailer {
@@ -73,7 +77,7 @@ impl Full {
         footer.extend_from_slice(&bytes);
         // What comes later is written as zeros first, so that the file has its length.
         footer.resize(footer.len() + TRAILER_FROM_END, 0);
-        clear(&segment, frames_end, offsets_at)?;
+        clear(segment, frames_end, offsets_at)?;
         segment.file.write_at(&footer, offsets_at)?;
         let trailer = trailer.encode(segment.header.salt, trailer_at);
         #[cfg(annals_canary)]

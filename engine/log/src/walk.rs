@@ -1,5 +1,5 @@
 //! Going through a segment frame by frame, with the rules of what may follow what. Recovery,
-//! sealing and verification all look at a segment through this.
+//! linking and verification all look at a segment through this.
 
 use std::sync::Arc;
 
@@ -271,7 +271,10 @@ impl Walk {
 /// `None` where that is not whole, or a hole.
 fn whole_event(frame: &[u8], salt: u64, at: u64) -> Option<(FrameHeader, u64)> {
     let header = FrameHeader::decode(frame, salt, at).ok()?;
-    if header.kind != FrameKind::Commit || header.count != 1 {
+    if header.kind != FrameKind::Commit
+        || header.count != 1
+        || header.length as usize != frame.len()
+    {
         return None;
     }
     let (head, record) = frame.split_at_checked(header.header_length as usize)?;

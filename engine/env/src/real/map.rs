@@ -40,7 +40,7 @@ pub(super) struct WriteMap {
     windows: Vec<Arc<Window>>,
     /// The file is at least so long.
     length: u64,
-    /// This file cannot be mapped, or must not be, or no longer.
+    /// This file cannot be mapped, or must not be.
     refused: bool,
 }
 
@@ -99,9 +99,8 @@ impl WriteMap {
         }
     }
 
-    /// Maps nothing any more, and gives what was mapped, to be let go of.
+    /// Gives what is mapped, to be let go of.
     pub(super) fn end(&mut self) -> Vec<Arc<Window>> {
-        self.refused = true;
         std::mem::take(&mut self.windows)
     }
 

@@ -16,7 +16,7 @@ pub(crate) mod state;
 /// read only by builds of the same [`REVISION`].
 pub const FORMAT: u16 = 0;
 /// Counts the changes of format 0.
-pub const REVISION: u16 = 3;
+pub const REVISION: u16 = 4;
 
 /// No position is higher: a derived id has 62 bits for it. Places near the last that 64 bits can say
 /// are none that a writer came to.

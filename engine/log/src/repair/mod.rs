@@ -125,7 +125,7 @@ impl RepairPlan {
         })
     }
 
-    /// Segments that have only lost their footer, which would be made again.
+    /// Segments that have only lost their footer, or have a damaged link, which would be made again.
     #[must_use]
     pub fn unsealed(&self) -> &[String] {
         &self.unsealed

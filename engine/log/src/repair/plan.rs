@@ -52,7 +52,12 @@ impl Recovered {
         };
         let state = self.inventory.state.map(|state| state.epoch);
         let unsealed = segment::without_footer(&segments);
-        let unsealed: Vec<String> = unsealed.map(|segment| segment.name.clone()).collect();
+        let mut unsealed: Vec<String> = unsealed.map(|segment| segment.name.clone()).collect();
+        for segment in segments.iter().filter(|segment| segment.summary.is_some()) {
+            if link::read(segment)? == Linked::Damaged {
+                unsealed.push(segment.name.clone());
+            }
+        }
         let mut planner = Planner { steps: Vec::new(), losses: Vec::new(), last: Place::START };
         let mut done = 0;
         for (index, segment) in segments.iter().enumerate() {
@@ -154,7 +159,6 @@ impl Planner {
                 let footer = bytes.saturating_sub(summary.footer_bytes());
                 whole &= rest_end(walk, footer)? <= summary.frames_end;
                 whole &= read_table(segment)?.is_some();
-                whole &= link::read(segment)? != Linked::Damaged;
             }
             // It had a footer, and what is left of that would be written over.
             (None, End::At(_)) if sealed => whole &= rest_end(walk, bytes)? <= walk.offset,

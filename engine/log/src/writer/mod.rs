@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use annals_env::sync::atomic::{AtomicBool, Ordering};
 use annals_env::sync::{Condvar, Mutex, RwLock};
 use annals_env::{Env, Failure, Latch};
 use annals_types::{Epoch, Place, Position, Timestamp};
@@ -115,6 +116,8 @@ pub(crate) struct Shared<P> {
     news: News,
     wakers: Wakers,
     tasks: RwLock<Option<Tasks>>,
+    /// A close waits for the steps to end.
+    closing: AtomicBool,
 }
 
 /// What the lock protects.
@@ -123,7 +126,7 @@ struct Core<P> {
     publish: P,
     active: Active,
     /// Those before it that are not sealed.
-    full: VecDeque<Full>,
+    full: VecDeque<Arc<Full>>,
     epoch: Epoch,
     /// The newest epoch that the log has a record of.
     recorded_epoch: Epoch,
@@ -227,8 +230,8 @@ pub struct LogCounters {
     pub segments_begun: u64,
     /// Segments sealed.
     pub segments_sealed: u64,
-    /// Attempts to seal or link a segment that failed. It stays readable; verification tells what is
-    /// wrong.
+    /// Failed attempts to seal a segment, or to link one. It stays readable; verification tells what
+    /// is wrong.
     pub seal_failures: u64,
 }
 
@@ -349,12 +352,17 @@ impl<P: Publish> Log<P> {
 
     /// Makes everything durable, stops the background steps and takes no more appends. Seals what is
     /// full, and the active segment where it is long, so that the next opening need not read them.
+    /// Closing it again does nothing.
     ///
     /// # Errors
     /// As [`Log::sync`]. The log is closed all the same.
     pub fn close(&self) -> Result<()> {
-        // First, so that nothing is appended behind the last sync.
-        self.shared.core.lock().closed = true;
+        // First, so that nothing is appended behind the last sync. Once: afterwards the log may be
+        // another's to write.
+        if std::mem::replace(&mut self.shared.core.lock().closed, true) {
+            return Ok(());
+        }
+        self.shared.closing.store(true, Ordering::Relaxed);
         let synced = self.sync();
         // Where the write path failed, somebody may still be at it: not beyond this point.
         let mut core = self.shared.core.lock();
@@ -366,13 +374,13 @@ impl<P: Publish> Log<P> {
             self.shared.rotate(&mut core, 0).ok();
         }
         drop(core);
+        self.shared.news.end();
         // Ended outside the lock: a step in progress may want it.
         let tasks = self.shared.tasks.write().take();
         drop(tasks);
-        self.shared.news.end();
         self.shared.wakers.wake_all();
         // Best effort: what has no footer, the next opening walks through.
-        while self.shared.latch.check().is_ok() && self.shared.seal_one() {}
+        while self.shared.latch.check().is_ok() && self.shared.seal_next().unwrap_or(false) {}
         synced.map(|_| ())
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use annals_env::sync::atomic::AtomicBool;
 use annals_env::sync::{Condvar, Mutex, RwLock};
 use annals_env::{Env, Latch};
 use annals_types::{Epoch, Place, StoreId, Timestamp};
@@ -209,7 +210,7 @@ impl Settled {
         let core = Core {
             publish,
             active,
-            full: self.full.into(),
+            full: self.full.into_iter().map(Arc::new).collect(),
             epoch,
             recorded_epoch,
             state,
@@ -248,6 +249,7 @@ impl Settled {
             news: News::default(),
             wakers: Wakers::default(),
             tasks: RwLock::new(None),
+            closing: AtomicBool::new(false),
         });
         let segments = shared.reader.segments();
         segments.iter().for_each(|segment| shared.map_reads(segment));

@@ -203,6 +203,7 @@ impl<P: Publish> Shared<P> {
             let upto = core.assigned;
             self.synced(core, upto);
         }
+        self.latch.check().map_err(LogError::Failed)?;
         // Whatever stands in a segment that has a successor was durable: recovery relies on it.
         if core.durable < core.assigned {
             let segment = &core.active.segment;
@@ -230,7 +231,8 @@ impl<P: Publish> Shared<P> {
         let Active { segment, offsets, tally, tail, .. } =
             std::mem::replace(&mut core.active, next);
         let last = core.assigned;
-        core.full.push_back(Full { segment, offsets, tally, last, frames_end: tail });
+        let full = Full { segment, offsets, tally, last, frames_end: tail };
+        core.full.push_back(Arc::new(full));
         core.counters.segments_begun += 1;
         self.reader.push_segment(&core.active.segment);
         if let Some(tasks) = &*self.tasks.read() {

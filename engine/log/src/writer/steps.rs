@@ -1,15 +1,18 @@
-//! The log's background work: reserving ahead, sealing full segments, syncing buffered commits.
+//! The log's background work: reserving ahead, sealing and linking full segments, syncing buffered
+//! commits.
 //! Each has a thread of its own where threads run them: room must not wait for a segment's seal.
 
 use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use annals_env::sync::atomic::Ordering;
 use annals_env::sync::{Mutex, MutexGuard};
 use annals_env::{Next, Step, Task};
 use annals_types::Place;
 
 use super::{Core, Publish, Shared, SyncMode};
+use crate::error::Result;
 use crate::link::Linker;
 
 /// The steps that run; dropping them stops them.
@@ -28,7 +31,7 @@ impl Tasks {
         let sealer = scheduler.start(Arc::new(Sealer {
             log: Weak::clone(&log),
             seen: Mutex::new(Place::START),
-            linker: Mutex::new(Linker::new(shared.reader.store())),
+            linker: Mutex::new(Some(Linker::new(shared.reader.store()))),
         }))?;
         let sync = match shared.options.sync {
             SyncMode::EachCommit => scheduler.start(Arc::new(Leader { log }))?,
@@ -67,7 +70,8 @@ struct Sealer<P> {
     log: Weak<Shared<P>>,
     /// The last place given when it looked last.
     seen: Mutex<Place>,
-    linker: Mutex<Linker>,
+    /// `None` once a segment could not be linked.
+    linker: Mutex<Option<Linker>>,
 }
 
 /// So many sealed segments may wait for an end of the appends.
@@ -85,25 +89,34 @@ impl<P: Publish> Step for Sealer<P> {
         if log.latch.check().is_err() {
             return Next::Idle;
         }
-        if log.seal_one() {
-            return Next::Now;
+        match log.seal_next() {
+            Ok(true) => return Next::Now,
+            Ok(false) => {}
+            // Tried again when more is full.
+            Err(_) => return Next::Idle,
         }
         let assigned = log.core.lock().assigned;
         let busy = std::mem::replace(&mut *self.seen.lock(), assigned) != assigned;
         let may_wait = busy && matches!(log.options.sync, SyncMode::Interval(_));
-        let linked = match self.linker.lock().next(&log.reader) {
-            Ok(None) => return Next::Idle,
-            Ok(Some((_, waiting))) if may_wait && waiting <= UNLINKED_MAX => {
-                return Next::After(LINK_PAUSE);
-            }
-            next => next.and_then(|next| next.map(|(next, _)| next.link(&log.reader)).transpose()),
+        let mut linker = self.linker.lock();
+        let Some(next) = linker.as_mut().and_then(|linker| linker.next(&log.reader).transpose())
+        else {
+            return Next::Idle;
         };
-        if linked.is_ok() {
-            return Next::Now;
+        if may_wait && next.as_ref().is_ok_and(|(_, waiting)| *waiting <= UNLINKED_MAX) {
+            return Next::After(LINK_PAUSE);
         }
-        // It stays as it is, which is legal: reading and verifying it says what is wrong with it.
-        log.core.lock().counters.seal_failures += 1;
-        Next::Idle
+        let wanted = || !log.closing.load(Ordering::Relaxed);
+        match next.and_then(|(next, _)| next.link(&log.reader, wanted)) {
+            Ok(true) => Next::Now,
+            Ok(false) => Next::Idle,
+            Err(_) => {
+                // Not again, nor those behind it, which are chained to it: the next opening may.
+                *linker = None;
+                log.core.lock().counters.seal_failures += 1;
+                Next::Idle
+            }
+        }
     }
 
     fn panicked(&self, message: &str) {
@@ -202,21 +215,23 @@ impl<P: Publish> Shared<P> {
         }
     }
 
-    /// Seals the first segment that is full; `true` if there was one.
-    pub(super) fn seal_one(&self) -> bool {
-        let Some(full) = self.core.lock().full.front().cloned() else { return false };
-        // A segment that cannot be sealed stays as it is, which is legal, and so do those behind it.
+    /// Seals the first segment that is full; `true` if there was one. One that cannot be sealed stays
+    /// as it is, which is legal, and so do those behind it.
+    pub(super) fn seal_next(&self) -> Result<bool> {
+        let Some(full) = self.core.lock().full.front().map(Arc::clone) else { return Ok(false) };
         let sealed = full.seal();
         let mut core = self.core.lock();
-        let Ok(sealed) = sealed else {
-            core.counters.seal_failures += 1;
-            return false;
-        };
-        core.full.pop_front();
-        core.counters.segments_sealed += 1;
+        match &sealed {
+            Ok(_) => {
+                core.full.pop_front_if(|front| Arc::ptr_eq(front, &full));
+                core.counters.segments_sealed += 1;
+            }
+            Err(_) => core.counters.seal_failures += 1,
+        }
         drop(core);
+        let sealed = sealed?;
         self.map_reads(&sealed);
         self.reader.replace_segment(&Arc::new(sealed));
-        true
+        Ok(true)
     }
 }

@@ -77,7 +77,6 @@ fn a_burst_is_sealed_as_it_goes_and_linked_behind_it() {
     let (fs, world, steps) = new();
     let writer = world.write(BUFFERED).unwrap();
     fill(&writer, &steps, 5);
-    while steps.run_one("log-sealer") {}
     let (_, all, sealed) = writer.log.reader().size().unwrap();
     assert_eq!((all, sealed, linked(&*fs)), (6, 5, 0));
     assert_whole(&writer);
@@ -86,7 +85,7 @@ fn a_burst_is_sealed_as_it_goes_and_linked_behind_it() {
     assert_whole(&writer);
     // Without a pause many are linked all the same.
     fill(&writer, &steps, 40);
-    assert!((6..40).contains(&linked(&*fs)), "{}", linked(&*fs));
+    assert!((20..=24).contains(&linked(&*fs)), "{}", linked(&*fs));
     assert_whole(&writer);
 }
 
