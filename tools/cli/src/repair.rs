@@ -136,7 +136,7 @@ fn lines(repair: &Repair, time: Duration) -> Vec<String> {
     lines.extend(repair.torn_tail.iter().map(|tail| format!("torn tail, no damage: {tail}")));
     lines.extend(repair.losses.iter().map(|loss| format!("lost: {}", plain(&loss.to_string()))));
     let unsealed = repair.unsealed.iter();
-    lines.extend(unsealed.map(|name| format!("has lost its footer, made again: {name}")));
+    lines.extend(unsealed.map(|name| format!("footer or link made again: {name}")));
     lines.extend(repair.strays.iter().map(|name| format!("no part of the log: {name}")));
     if repair.is_needless() {
         let verdict = if is_hopeless(repair) {
