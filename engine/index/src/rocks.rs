@@ -19,6 +19,8 @@ mod tests;
 mod window;
 mod write;
 
+use std::path::{Path, PathBuf};
+
 use annals_env::sync::{MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard};
 use annals_types::{EventId, Place, Position, StoreId, Version};
 use siphasher::sip::SipHasher13;
@@ -42,12 +44,16 @@ const SAVE_EVENTS: u64 = 65_536;
 
 /// An [`Index`] in a folder of its own, kept by RocksDB.
 ///
+/// An opening is for look-ups only, and cheap; files are made and synced by the first save that has
+/// something to write. Until then nothing in the folder changes.
+///
 /// In memory are at most the events of two saves and those that came since, RocksDB's cache of
 /// 32 MiB and its two write buffers of 16 MiB. Where saving fails, what came since grows.
 pub struct RocksIndex {
     store: StoreId,
     ids: SipHasher13,
-    /// Nothing once it is closed.
+    dir: PathBuf,
+    /// Open for look-ups until something is saved. Nothing once it is closed.
     db: RwLock<Option<Db>>,
     found: Found,
     read_only: bool,
@@ -61,12 +67,13 @@ pub struct RocksIndex {
 }
 
 impl RocksIndex {
-    fn new(store: StoreId, db: Db, saved: Option<Saved>, read_only: bool) -> Self {
+    fn new(store: StoreId, dir: &Path, db: Db, saved: Option<Saved>, read_only: bool) -> Self {
         let position = saved.map_or(0, |saved| saved.covers.place.position.get());
         let windows = Windows::new(store, position, saved.map_or(0, |saved| saved.streams));
         Self {
             store,
             ids: SipHasher13::new_with_key(&store.0),
+            dir: dir.to_owned(),
             db: RwLock::new(Some(db)),
             found: Found::new(store),
             read_only,

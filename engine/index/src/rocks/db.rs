@@ -24,6 +24,8 @@ const BLOOM_BITS_PER_KEY: f64 = 10.0;
 const WRITE_BUFFER_BYTES: usize = 16 << 20;
 const WRITE_BUFFERS: i32 = 2;
 const BACKGROUND_JOBS: i32 = 2;
+/// RocksDB starts as many threads at each opening, however few its files are.
+const FILE_OPENING_THREADS: i32 = 2;
 /// Files are written out in steps of so many bytes, not all at once at the end.
 const BYTES_PER_SYNC: u64 = 1 << 20;
 const MANIFEST_BYTES: usize = 4 << 20;
@@ -50,11 +52,16 @@ const OF_THE_SYSTEM: [&str; 9] = [
 /// An open RocksDB.
 pub(super) struct Db {
     db: DB,
-    cache: Cache,
+    cache: BlockCache,
+    writes: bool,
     /// How often it was asked for rows.
     #[cfg(test)]
     pub(super) asked: std::sync::atomic::AtomicU64,
 }
+
+/// What was read of the files, in memory. Several openings of one database may have it in common.
+#[derive(Clone)]
+pub(super) struct BlockCache(Cache);
 
 /// Rows that are written all or none.
 pub(super) struct Batch(WriteBatch);
@@ -93,26 +100,47 @@ impl From<rocksdb::Error> for Failure {
 }
 
 impl Db {
-    /// Opens the RocksDB in the folder for writing, or makes one.
-    pub(super) fn open(dir: &Path) -> Result<Self, Failure> {
-        let (options, cache) = options();
-        Ok(Self::new(DB::open(&options, dir)?, cache))
+    /// Makes a RocksDB in the folder, and opens it for writing.
+    pub(super) fn make(dir: &Path) -> Result<Self, Failure> {
+        let cache = BlockCache::new();
+        let mut options = options(&cache);
+        options.create_if_missing(true);
+        Ok(Self::new(DB::open(&options, dir)?, cache, true))
+    }
+
+    /// Opens the RocksDB in the folder for writing: makes files, syncs them and starts threads,
+    /// which takes far longer than [`Db::open_read_only`].
+    pub(super) fn open(dir: &Path, cache: BlockCache) -> Result<Self, Failure> {
+        Ok(Self::new(DB::open(&options(&cache), dir)?, cache, true))
     }
 
     /// Opens the RocksDB in the folder as it is now; writes nothing, and keeps this picture
     /// whatever a writer does later. The folder must be there.
     pub(super) fn open_read_only(dir: &Path) -> Result<Self, Failure> {
-        let (options, cache) = options();
-        Ok(Self::new(DB::open_for_read_only(&options, dir, false)?, cache))
+        let cache = BlockCache::new();
+        let mut options = options(&cache);
+        // They are for compactions.
+        options.set_skip_stats_update_on_db_open(true);
+        Ok(Self::new(DB::open_for_read_only(&options, dir, false)?, cache, false))
     }
 
-    fn new(db: DB, cache: Cache) -> Self {
+    fn new(db: DB, cache: BlockCache, writes: bool) -> Self {
         Self {
             db,
             cache,
+            writes,
             #[cfg(test)]
             asked: std::sync::atomic::AtomicU64::new(0),
         }
+    }
+
+    /// Whether it is open for writing.
+    pub(super) const fn writes(&self) -> bool {
+        self.writes
+    }
+
+    pub(super) fn cache(&self) -> BlockCache {
+        self.cache.clone()
     }
 
     #[cfg(test)]
@@ -168,7 +196,7 @@ impl Db {
     pub(super) fn memory_bytes(&self) -> u64 {
         let buffers = self.number(properties::SIZE_ALL_MEM_TABLES);
         let tables = self.number(properties::ESTIMATE_TABLE_READERS_MEM);
-        self.cache.get_usage() as u64 + buffers + tables
+        self.cache.0.get_usage() as u64 + buffers + tables
     }
 
     /// Bytes of its files of rows.
@@ -249,14 +277,18 @@ fn is_damage(kind: &ErrorKind, text: &str) -> bool {
     }
 }
 
-fn options() -> (Options, Cache) {
-    let mut cache = LruCacheOptions::default();
-    cache.set_capacity(CACHE_BYTES);
-    cache.set_num_shard_bits(CACHE_SHARD_BITS);
-    let cache = Cache::new_lru_cache_opts(&cache);
+impl BlockCache {
+    fn new() -> Self {
+        let mut cache = LruCacheOptions::default();
+        cache.set_capacity(CACHE_BYTES);
+        cache.set_num_shard_bits(CACHE_SHARD_BITS);
+        Self(Cache::new_lru_cache_opts(&cache))
+    }
+}
 
+fn options(cache: &BlockCache) -> Options {
     let mut table = BlockBasedOptions::default();
-    table.set_block_cache(&cache);
+    table.set_block_cache(&cache.0);
     table.set_block_size(BLOCK_BYTES);
     table.set_format_version(FORMAT_VERSION);
     table.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
@@ -269,7 +301,6 @@ fn options() -> (Options, Cache) {
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
 
     let mut options = Options::default();
-    options.create_if_missing(true);
     options.set_block_based_table_factory(&table);
     options.set_prefix_extractor(SliceTransform::create("annals.prefix.1", keys::prefix, None));
     options.set_merge_operator_associative("annals.append.1", append);
@@ -280,6 +311,7 @@ fn options() -> (Options, Cache) {
     options.set_bytes_per_sync(BYTES_PER_SYNC);
     // Readers at the side of a writer keep their picture only with all files open.
     options.set_max_open_files(-1);
+    options.set_max_file_opening_threads(FILE_OPENING_THREADS);
     options.set_paranoid_checks(true);
     options.set_max_manifest_file_size(MANIFEST_BYTES);
     options.set_log_level(LogLevel::Warn);
@@ -287,7 +319,7 @@ fn options() -> (Options, Cache) {
     options.set_keep_log_file_num(INFO_LOGS);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
-    (options, cache)
+    options
 }
 
 /// The merge operator: values that were appended, one behind the other.

@@ -1,4 +1,8 @@
-//! Opening what is in a folder, or beginning anew there.
+//! Opening what is in a folder, or beginning anew there; and opening it for writing.
+//!
+//! A database that is there is opened for look-ups only, and for writing when there is something to
+//! write: that takes RocksDB as long as a hundred thousand look-ups. Meanwhile it stays as it was
+//! found, for its folder has one writer: whoever holds the lock of the store.
 
 use std::io;
 use std::path::Path;
@@ -41,14 +45,19 @@ enum Unusable {
     Foreign,
     #[error("it is another store's, or another version of this software wrote it")]
     Other,
+    #[error("it is not what was there when it was opened")]
+    Changed,
     #[error(transparent)]
     Damaged(Failure),
 }
 
 impl RocksIndex {
     /// Opens the index of a store in the folder `dir`, and makes it where it is missing. Anything
-    /// else in that folder is thrown away, files that are no index included. One process at a time
-    /// may have it open for writing.
+    /// else in that folder is thrown away, files that are no index included. It may be open so once
+    /// at a time, which the store's lock sees to.
+    ///
+    /// What cannot be written to is met by the first save: that fails, and the next opening begins
+    /// anew where the files are to blame for it.
     ///
     /// # Errors
     /// Where the folder, or a file in it, cannot be read or written: nothing is removed then.
@@ -72,8 +81,8 @@ impl RocksIndex {
     /// Where files cannot be removed or made.
     pub fn open_empty(dir: &Path, store: StoreId) -> Result<Self> {
         clear(dir).map_err(|error| IndexError::new("removing the index", error))?;
-        let db = Db::open(dir).map_err(|failure| IndexError::new("making the index", failure))?;
-        Ok(Self::new(store, db, None, false))
+        let db = Db::make(dir).map_err(|failure| IndexError::new("making the index", failure))?;
+        Ok(Self::new(store, dir, db, None, false))
     }
 
     /// Opens the index that was last saved in the folder `dir`, at the side of a process that has
@@ -93,7 +102,7 @@ impl RocksIndex {
             }
             match Db::open_read_only(dir).and_then(|db| Ok((saved(&db, store)?, db))) {
                 Ok((Ok(Some(saved)), db)) => {
-                    let index = Self::new(store, db, Some(saved), true);
+                    let index = Self::new(store, dir, db, Some(saved), true);
                     return Ok(Some((index, saved.covers)));
                 }
                 // A compaction removed them meanwhile: there are newer ones.
@@ -107,18 +116,58 @@ impl RocksIndex {
     /// The index that is in the folder, or why it is unusable.
     fn open_there(dir: &Path, store: StoreId) -> Result<Result<(Self, Option<Covers>), Unusable>> {
         let opening = |error| IndexError::new("opening the index", error);
-        if has_entry(dir).map_err(opening)? == Some(false) {
-            return Ok(Err(Unusable::Foreign));
-        }
-        match Db::open(dir).and_then(|db| Ok((saved(&db, store)?, db))) {
-            Ok((Ok(saved), db)) => {
-                let covers = saved.map(|saved| saved.covers);
-                Ok(Ok((Self::new(store, db, saved, false), covers)))
-            }
-            Ok((Err(unusable), _)) => Ok(Err(unusable)),
-            Err(failure) if failure.is_damage() => Ok(Err(Unusable::Damaged(failure))),
-            Err(failure) => Err(IndexError::new("opening the index", failure)),
-        }
+        let opened = match has_entry(dir).map_err(opening)? {
+            Some(true) => Db::open_read_only(dir),
+            Some(false) => return Ok(Err(Unusable::Foreign)),
+            None => Db::make(dir),
+        };
+        Ok(usable("opening the index", store, opened)?.map(|(db, saved)| {
+            let covers = saved.map(|saved| saved.covers);
+            (Self::new(store, dir, db, saved, false), covers)
+        }))
+    }
+
+    /// Opens the database for writing, unless it is: who saves calls it before the first rows.
+    /// `saved` is what was found when it was opened. Look-ups go on meanwhile.
+    pub(super) fn open_for_writing(&self, saved: Option<Saved>) -> Result<()> {
+        const ACTION: &str = "opening the index for writing";
+        let cache = match &*self.db()? {
+            db if db.writes() => return Ok(()),
+            db => db.cache(),
+        };
+        let found = usable(ACTION, self.store, Db::open(&self.dir, cache))?;
+        let unusable = match found {
+            Ok((db, found)) if found == saved => return self.go_on_with(db),
+            Ok(_) => Unusable::Changed,
+            Err(unusable) => unusable,
+        };
+        // What is here goes on to answer. The next opening shall not believe it again.
+        disown(&self.dir).map_err(|error| IndexError::new(ACTION, error))?;
+        Err(IndexError::new(ACTION, unusable))
+    }
+
+    /// Answers out of `db` from now on.
+    fn go_on_with(&self, db: Db) -> Result<()> {
+        let mut open = self.db.write();
+        let before = open.take().ok_or_else(IndexError::closed)?;
+        *open = Some(db);
+        drop(open);
+        // Its files are closed outside the lock.
+        drop(before);
+        Ok(())
+    }
+}
+
+/// An opened database and what it says of itself, or why it is unusable.
+fn usable(
+    action: &'static str,
+    store: StoreId,
+    opened: Result<Db, Failure>,
+) -> Result<Result<(Db, Option<Saved>), Unusable>> {
+    match opened.and_then(|db| Ok((saved(&db, store)?, db))) {
+        Ok((saved, db)) => Ok(saved.map(|saved| (db, saved))),
+        Err(failure) if failure.is_damage() => Ok(Err(Unusable::Damaged(failure))),
+        Err(failure) => Err(IndexError::new(action, failure)),
     }
 }
 
@@ -168,11 +217,8 @@ fn is_of_a_size(path: &Path, name: &str) -> io::Result<bool> {
 /// Removes all files of a folder, and makes it where it is missing.
 fn clear(dir: &Path) -> io::Result<()> {
     RealFs.create_dir_all(dir)?;
-    // Without the entry file the others are none's, also if this ends in the midst of it.
-    match RealFs.remove(&dir.join(ENTRY_FILE)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => RealFs.sync_dir(dir)?,
-    }
+    // Also if this ends in the midst of it.
+    disown(dir)?;
     // RocksDB passes over folders that it does not know.
     let files = RealFs.list(dir)?.into_iter().filter(|entry| entry.kind != EntryKind::Folder);
     for file in files {
@@ -182,4 +228,12 @@ fn clear(dir: &Path) -> io::Result<()> {
         }
     }
     RealFs.sync_dir(dir)
+}
+
+/// Removes the entry file: without it the others are none's.
+fn disown(dir: &Path) -> io::Result<()> {
+    match RealFs.remove(&dir.join(ENTRY_FILE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => RealFs.sync_dir(dir),
+    }
 }

@@ -55,6 +55,7 @@ impl Saving {
         let windows = index.windows();
         let streams = windows.streams_at(covers.place.position.get());
         let saved = Saved { covers, streams };
+        index.open_for_writing(self.saved)?;
         let after = self.place().position.get();
         // Let go of before the rows are made: who appends waits for it.
         let kept: Vec<_> = index.kept.lock().at(covers.place).collect();

@@ -1,5 +1,6 @@
 //! Long lists, compactions, readers at the side, saves that fail; and how fast it is.
 
+mod opening;
 mod speed;
 
 use std::path::Path;
