@@ -77,18 +77,33 @@ impl Iterator for Events {
     type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Result<Event>> {
-        // What is nearly always there goes straight out: each hand it passes through costs a copy.
-        if self.left > 0 && self.filter.is_none() {
-            let event = match &mut self.state {
-                State::Forward(scan) => scan.next_whole(),
-                State::Stream(events) => events.next_whole(),
-                _ => None,
-            };
-            if let Some(event) = event {
-                self.left -= 1;
-                return Some(Ok(event));
-            }
+        let mut event = self.next_whole();
+        if event.is_none() {
+            event = self.look_closer();
         }
+        event
+    }
+}
+
+impl Events {
+    /// The next event, where that is known and whole, and nothing else is asked of it.
+    #[inline(always)]
+    fn next_whole(&mut self) -> Option<Result<Event>> {
+        if self.left == 0 || self.filter.is_some() {
+            return None;
+        }
+        let event = match &mut self.state {
+            State::Forward(scan) => scan.next_whole(),
+            State::Stream(events) => events.next_whole(),
+            _ => None,
+        };
+        self.left -= u64::from(event.is_some());
+        event
+    }
+
+    /// The same, whatever comes next.
+    #[inline(never)]
+    fn look_closer(&mut self) -> Option<Result<Event>> {
         let error = loop {
             let next = match &mut self.state {
                 // Before the limit is looked at: a wrong argument is told of in any case.
@@ -246,19 +261,21 @@ impl StreamEvents {
     /// The next event, where its position is known and it is whole and has the version that is next.
     /// `None` where [`StreamEvents::next`] has to take a closer look.
     #[inline]
-    fn next_whole(&mut self) -> Option<Event> {
+    fn next_whole(&mut self) -> Option<Result<Event>> {
         let is_ready = self.held.is_none() && self.low <= self.high;
         let &position = self.page.last().filter(|&&position| is_ready && position >= self.from)?;
-        let event = self.cursor.get_whole(position)?;
         let version = if self.backward { self.high } else { self.low };
-        if event.version() != version {
-            return None;
+        let event = self.cursor.get_whole(position);
+        if let Some(Ok(found)) = &event
+            && found.version() == version
+        {
+            self.page.pop();
+            self.cursor.step(self.page.iter().rev().copied());
+            self.at = position;
+            self.pass(Some(version));
+            return event;
         }
-        self.page.pop();
-        self.cursor.step(self.page.iter().rev().copied());
-        self.at = position;
-        self.pass(Some(version));
-        Some(event)
+        None
     }
 
     fn next(&mut self) -> Option<Result<Event>> {

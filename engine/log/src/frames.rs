@@ -93,41 +93,40 @@ pub(crate) fn read_frame(
 /// in its commit, whole, in one piece; `offset` moves behind the frame. `None` where a closer look is
 /// needed.
 #[inline(always)]
-pub(crate) fn read_only_event(
+pub(crate) fn read_only_event<E>(
     window: &mut Window,
     segment: &Segment,
     offset: &mut u64,
     bound: u64,
     position: Position,
     history: impl FnOnce(u32) -> Option<u64>,
-) -> Option<Event> {
-    let salt = segment.header.salt;
-    let at = *offset;
-    let fixed = window.peek(at, FIXED_BYTES).ok()?;
+) -> Option<Result<Event, E>> {
+    let (at, salt) = (*offset, segment.header.salt);
+    let mut start = window.hold(at, FIXED_BYTES).ok()?;
     // One of several may be far behind its header: nothing in between is read for it.
-    let length = FrameHeader::claims_one(fixed)?;
+    let length = FrameHeader::claims_one(window.held(start), position)?;
     let end = at + length as u64;
     if length > PIECE_BYTES || end > bound {
         return None;
     }
-    let range = window.load(at, length).ok()?;
-    let frame = window.at(&range);
-    let header = FrameHeader::decode(frame, salt, at).ok()?;
-    let record = header.header_length as usize;
-    let only =
-        header.kind == FrameKind::Commit && header.count == 1 && header.first.position == position;
-    let (name, version) = StreamTable::only(frame.get(..record).filter(|_| only)?)?;
-    let mut prefix = Cursor::new(frame.get(record..)?);
-    let stored = prefix.u32()?;
-    let sum = checksum::sealed(prefix.left(), salt, at + record as u64);
-    if sum != stored || prefix.u32()? as usize != prefix.left().len() {
+    if window.held(start).len() < length {
+        start = window.hold(at, length).ok()?;
+    }
+    let frame = window.held(start).get(..length)?;
+    let (header_length, frame_length) = FrameHeader::claimed(frame).ok()?;
+    let (fields, record) = frame.split_at_checked(header_length as usize)?;
+    if !checksum::is_sealed(fields, salt, at)
+        || !checksum::is_sealed(record, salt, at + u64::from(header_length))
+    {
         return None;
     }
-    let (record, history) = (record + RECORD_PREFIX_BYTES, history(header.epoch));
-    let share = || window.share(&range);
-    let event = Event::decode_only(frame, record, name, version, &header, history, share)?;
+    let header = FrameHeader::decode_proven(fields, frame_length).ok()?;
+    let only = header.first == Place::event(position) && header.count == 1;
+    let stream = StreamTable::only(fields).filter(|_| only)?;
+    let (history, share) = (history(header.epoch), || window.share(start, length));
+    let event = Event::decode_only(frame, &header, stream, history, share)?;
     *offset = end;
-    Some(event)
+    Some(Ok(event))
 }
 
 /// The event at `position` in the record at `offset`, where that is whole and one of `frame`; and where
@@ -141,20 +140,19 @@ pub(crate) fn read_event_of(
     history: Option<u64>,
 ) -> Option<(Event, u64)> {
     let streams = frame.streams.as_ref()?;
-    let prefix = window.peek(offset, RECORD_PREFIX_BYTES).ok()?;
-    let mut prefix = Cursor::new(prefix);
-    let (stored, length) = (prefix.u32()?, prefix.u32()? as usize);
+    let prefix: [u8; 4] = *window.peek(offset, RECORD_PREFIX_BYTES).ok()?.last_chunk()?;
+    let length = u32::from_le_bytes(prefix) as usize;
     let end = offset + (RECORD_PREFIX_BYTES + length) as u64;
     if length > PIECE_BYTES || end > frame.end() {
         return None;
     }
-    let range = window.load(offset, RECORD_PREFIX_BYTES + length).ok()?;
-    let sealed = window.at(&range).get(4..)?;
-    if checksum::sealed(sealed, segment.header.salt, offset) != stored {
+    let start = window.hold(offset, RECORD_PREFIX_BYTES + length).ok()?;
+    let record = window.held(start).get(..RECORD_PREFIX_BYTES + length)?;
+    if !checksum::is_sealed(record, segment.header.salt, offset) {
         return None;
     }
-    let payload = range.start + RECORD_PREFIX_BYTES..range.end;
-    let (record, share) = (window.at(&payload), || window.share(&payload));
+    let record = record.get(RECORD_PREFIX_BYTES..)?;
+    let share = || window.share(start + RECORD_PREFIX_BYTES, length);
     let back = offset - frame.offset;
     let event = Event::decode_one(record, back, &frame.header, streams, history, share)?;
     (event.position() == position).then_some((event, end))
@@ -195,7 +193,7 @@ pub(crate) fn read_record(
         return Ok(None);
     }
     let bytes = window.peek(offset, total).map_err(|error| segment.io(error))?;
-    let plain_checksum = crc32fast::hash(bytes.get(4..).unwrap_or_default());
+    let plain_checksum = checksum::of(bytes.get(4..).unwrap_or_default());
     let whole = bytes.len() == total
         && plain_checksum ^ checksum::mask(segment.header.salt, offset) == stored;
     if !whole {
@@ -262,13 +260,13 @@ impl FrameRecords {
     /// The event at `position`, where the next record is that and whole; then goes past it. `None`
     /// where a closer look is needed.
     #[inline]
-    pub(crate) fn next_event(
+    pub(crate) fn next_event<E>(
         &mut self,
         window: &mut Window,
         segment: &Segment,
         position: Position,
         history: Option<u64>,
-    ) -> Option<Event> {
+    ) -> Option<Result<Event, E>> {
         let Self { frame, index, offset } = self;
         if frame.position(*index) != position {
             return None;
@@ -276,7 +274,7 @@ impl FrameRecords {
         let (event, end) = read_event_of(frame, window, segment, *offset, position, history)?;
         *index += 1;
         *offset = end;
-        Some(event)
+        Some(Ok(event))
     }
 
     /// Whether all records were read.

@@ -64,7 +64,7 @@ impl EventCursor {
     #[inline]
     pub fn get(&mut self, position: Position) -> Result<Option<Event>> {
         if let Some(event) = self.get_whole(position) {
-            return Ok(Some(event));
+            return event.map(Some);
         }
         match self.read(position) {
             Err(LogError::Damaged(_)) if self.reader.is_lost(position) => Ok(None),
@@ -76,13 +76,15 @@ impl EventCursor {
     /// in its commit or in one that was entered. `None` where [`EventCursor::get`] has to take a closer
     /// look.
     #[inline]
-    pub fn get_whole(&mut self, position: Position) -> Option<Event> {
+    pub fn get_whole<E>(&mut self, position: Position) -> Option<Result<Event, E>> {
         let Self { reader, at, ahead } = self;
         let spot = place(reader, at, ahead, position).ok()?;
         spot.turn_to(position);
-        let event = spot.read_whole(reader, position)?;
-        spot.last = position;
-        Some(event)
+        let event = spot.read_whole(reader, position);
+        if event.is_some() {
+            spot.last = position;
+        }
+        event
     }
 
     fn read(&mut self, position: Position) -> Result<Event> {
@@ -202,7 +204,7 @@ impl Spot {
     }
 
     #[inline]
-    fn read_whole(&mut self, reader: &LogReader, position: Position) -> Option<Event> {
+    fn read_whole<E>(&mut self, reader: &LogReader, position: Position) -> Option<Result<Event, E>> {
         // Mostly right behind the one before.
         let is_next = position == self.last.plus(1);
         let offset = if is_next { Some(self.end) } else { self.reach.offset(position) }?;
@@ -215,14 +217,16 @@ impl Spot {
             let (event, end) =
                 read_event_of(frame, &mut self.window, segment, offset, position, history)?;
             self.end = end;
-            return Some(event);
+            return Some(Ok(event));
         }
         let mut start = if is_next { offset } else { frame_of(&mut self.window, offset)? };
         let Self { reach, window, bound, history: last, .. } = self;
         let history = |epoch| history(last, reader, epoch);
-        let event = read_only_event(window, &reach.segment, &mut start, *bound, position, history)?;
-        self.end = start;
-        Some(event)
+        let event = read_only_event(window, &reach.segment, &mut start, *bound, position, history);
+        if event.is_some() {
+            self.end = start;
+        }
+        event
     }
 
     fn history(&mut self, reader: &LogReader, epoch: u32) -> Option<u64> {
@@ -231,7 +235,7 @@ impl Spot {
 }
 
 /// What goes into derived ids; looked up when the epoch changes.
-#[inline]
+#[inline(always)]
 pub(crate) fn history(
     last: &mut (u32, Option<u64>),
     reader: &LogReader,

@@ -6,7 +6,7 @@ use std::ops::Range;
 use annals_env::File;
 
 /// Pieces so large, one beside the other, are read by who goes on like this.
-const ROW_BYTES: u64 = 16 << 10;
+const ROW_BYTES: u64 = 4 << 10;
 /// A piece so large is worth telling of by itself.
 const LARGE_BYTES: u64 = 32 << 10;
 /// Most bytes told of at once.

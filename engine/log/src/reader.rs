@@ -300,6 +300,7 @@ impl LogReader {
     }
 
     /// What goes into the derived ids of the events of an epoch; `None` where its records are lost.
+    #[cold]
     pub(crate) fn history(&self, epoch: u32) -> Option<u64> {
         let epochs = self.shared.epochs.load();
         let known = epochs.iter().rev().find(|known| known.start.epoch.number == epoch);

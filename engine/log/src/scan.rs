@@ -179,7 +179,8 @@ impl Scan {
 impl Spot {
     /// The event at `position`, where the scan stands before it and it is whole, and it is alone in
     /// its frame or that was entered.
-    fn next_event(&mut self, reader: &LogReader, position: Position) -> Option<Event> {
+    #[inline(always)]
+    fn next_event<E>(&mut self, reader: &LogReader, position: Position) -> Option<Result<Event, E>> {
         if self.last.is_some_and(|last| position > last) {
             return None;
         }
@@ -241,11 +242,13 @@ impl Scan {
     /// The next event, where it is as nearly all are: whole, and right behind the one before. `None`
     /// where [`Scan::next`] has to take a closer look.
     #[inline]
-    pub fn next_whole(&mut self) -> Option<Event> {
+    pub fn next_whole<E>(&mut self) -> Option<Result<Event, E>> {
         let spot = self.at.as_mut().filter(|_| self.next <= self.to)?;
-        let event = spot.next_event(&self.reader, self.next)?;
-        self.next = self.next.plus(1);
-        Some(event)
+        let event = spot.next_event(&self.reader, self.next);
+        if event.is_some() {
+            self.next = self.next.plus(1);
+        }
+        event
     }
 }
 
@@ -253,8 +256,9 @@ impl Iterator for Scan {
     type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Result<Event>> {
-        if let Some(event) = self.next_whole() {
-            return Some(Ok(event));
+        let event = self.next_whole();
+        if event.is_some() {
+            return event;
         }
         let step = self.step();
         if !matches!(step, Ok(_) | Err(LogError::Damaged(_))) {

@@ -18,13 +18,12 @@ pub(crate) struct Slice {
 impl Slice {
     /// The part of the piece in `range`; an empty one where that reaches beyond the piece, which is
     /// far below 4 GiB.
-    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "both are within the piece")]
+    #[inline(always)]
     pub(crate) fn of(piece: &Arc<Vec<u8>>, range: Range<usize>) -> Self {
-        let (start, end) = match (u32::try_from(range.start), u32::try_from(range.end)) {
-            (Ok(start), Ok(end)) if range.end <= piece.len() => (start, end),
-            _ => (0, 0),
-        };
-        Self { piece: Arc::clone(piece), start, end }
+        let is_within = range.end <= piece.len() && range.end <= u32::MAX as usize;
+        let range = if is_within { range } else { 0..0 };
+        Self { piece: Arc::clone(piece), start: range.start as u32, end: range.end as u32 }
     }
 
     /// Bytes that it keeps in memory.

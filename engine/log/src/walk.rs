@@ -158,7 +158,8 @@ impl Walk {
         let fail = |error| self.segment.io(error);
         let fixed = self.window.peek(at, FIXED_BYTES).map_err(fail)?;
         // What is one of several, or long, is not read for its header alone.
-        let Some(length) = FrameHeader::claims_one(fixed) else { return Ok(None) };
+        let next = self.last.position.plus(1);
+        let Some(length) = FrameHeader::claims_one(fixed, next) else { return Ok(None) };
         if length > ONLY_BYTES_MAX || at + length as u64 > self.bound {
             return Ok(None);
         }

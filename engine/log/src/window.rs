@@ -1,7 +1,6 @@
 //! A piece of a segment in memory, moved along as a reader goes.
 
 use std::io;
-use std::ops::Range;
 use std::sync::Arc;
 
 use annals_env::File;
@@ -22,7 +21,7 @@ impl Stride {
     /// From the front to the back.
     pub(crate) const FORWARD: Self = Self { chunk: 64 << 10, lead: 0 };
     /// The same in a file that is mapped: what the nearest cache of a processor keeps.
-    pub(crate) const FORWARD_MAPPED: Self = Self { chunk: 16 << 10, lead: 0 };
+    pub(crate) const FORWARD_MAPPED: Self = Self { chunk: 4 << 10, lead: 0 };
     /// Behind a writer: mostly a few frames, and each time anew.
     pub(crate) const FOLLOWING: Self = Self { chunk: 16 << 10, lead: 0 };
     /// One event here, one there; the lead mostly holds the header of a one-event commit.
@@ -93,49 +92,44 @@ impl Window {
     /// The `length` bytes at `offset`, or those that are there before the file ends.
     #[inline]
     pub(crate) fn peek(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
-        let range = self.load(offset, length)?;
-        Ok(self.at(&range))
+        let start = self.hold(offset, length)?;
+        let held = self.held(start);
+        Ok(held.get(..length).unwrap_or(held))
     }
 
     /// As [`Window::peek`]; what is handed out stays valid when the window moves on.
     #[inline]
     pub(crate) fn get(&mut self, offset: u64, length: usize) -> io::Result<Slice> {
-        let range = self.load(offset, length)?;
-        Ok(self.share(&range))
+        let start = self.hold(offset, length)?;
+        Ok(self.share(start, length.min(self.held(start).len())))
     }
 
-    /// What lies there in the piece, as [`Window::load`] says.
+    /// Has the `length` bytes at `offset` in the piece, or those that are there before the file ends,
+    /// and says where in it they begin.
     #[inline]
-    pub(crate) fn at(&self, range: &Range<usize>) -> &[u8] {
-        self.piece.get(range.clone()).unwrap_or_default()
-    }
-
-    /// The same, for longer than the window stays.
-    #[inline]
-    pub(crate) fn share(&self, range: &Range<usize>) -> Slice {
-        Slice::of(&self.piece, range.clone())
-    }
-
-    /// Where in the piece the `length` bytes at `offset` lie, or those that are there before the file
-    /// ends; until the next is loaded.
-    #[inline]
-    pub(crate) fn load(&mut self, offset: u64, length: usize) -> io::Result<Range<usize>> {
-        if let Some(range) = self.held(offset, length) {
-            return Ok(range);
+    pub(crate) fn hold(&mut self, offset: u64, length: usize) -> io::Result<usize> {
+        let start = offset.wrapping_sub(self.base);
+        // What lies before the piece is far beyond it so.
+        if start.saturating_add(length as u64) <= self.filled as u64 {
+            return Ok(usize::try_from(start).unwrap_or(usize::MAX));
         }
         self.fetch(offset, length)?;
-        let start = usize::try_from(offset - self.base).unwrap_or(usize::MAX);
-        let start = start.min(self.filled);
-        Ok(start..start.saturating_add(length).min(self.filled))
+        Ok(usize::try_from(offset - self.base).unwrap_or(usize::MAX))
     }
 
+    /// What the piece has from there on, until something else is held.
     #[inline]
-    fn held(&self, offset: u64, length: usize) -> Option<Range<usize>> {
-        let start = usize::try_from(offset.checked_sub(self.base)?).ok()?;
-        let end = start.checked_add(length)?;
-        (end <= self.filled).then_some(start..end)
+    pub(crate) fn held(&self, start: usize) -> &[u8] {
+        self.piece.get(start..self.filled).unwrap_or_default()
     }
 
+    /// So many bytes of it, for longer than the window stays.
+    #[inline]
+    pub(crate) fn share(&self, start: usize, length: usize) -> Slice {
+        Slice::of(&self.piece, start..start.saturating_add(length))
+    }
+
+    #[inline(never)]
     fn fetch(&mut self, offset: u64, length: usize) -> io::Result<()> {
         // A length is a claim of the file until its checksum is proven: never reserve beyond what
         // the file has.

@@ -57,29 +57,13 @@ impl<'a> Cursor<'a> {
     /// An unsigned LEB128 number in its shortest form.
     #[inline(always)]
     pub(crate) fn varint(&mut self) -> Option<u64> {
-        // Most numbers are that short.
-        if let Some((&byte @ 0..0x80, left)) = self.left.split_first() {
-            self.left = left;
-            return Some(u64::from(byte));
-        }
-        self.long_varint()
-    }
-
-    #[cold]
-    fn long_varint(&mut self) -> Option<u64> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.u8()?;
-            let bits = u64::from(byte & 0x7f);
-            if (bits << shift) >> shift != bits {
-                return None;
-            }
-            value |= bits << shift;
-            if byte < 0x80 {
-                return (byte != 0 || shift == 0).then_some(value);
-            }
-        }
-        None
+        let (value, left) = match self.left.split_first() {
+            // Most numbers are that short.
+            Some((&byte @ 0..0x80, left)) => (u64::from(byte), left),
+            _ => long_varint(self.left)?,
+        };
+        self.left = left;
+        Some(value)
     }
 
     #[inline(always)]
@@ -94,10 +78,43 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// A number of any length, and what is left behind it. Not of the cursor itself, which stays in
+/// registers as long as nobody points to it.
+#[cold]
+fn long_varint(mut bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (&byte, left) = bytes.split_first()?;
+        bytes = left;
+        let bits = u64::from(byte & 0x7f);
+        if (bits << shift) >> shift != bits {
+            return None;
+        }
+        value |= bits << shift;
+        if byte < 0x80 {
+            return (byte != 0 || shift == 0).then_some((value, left));
+        }
+    }
+    None
+}
+
+const NOT_ASCII: u64 = 0x8080_8080_8080_8080;
+
 /// Whether bytes are UTF-8. Names and types are short and nearly always ASCII, which is quicker told.
-#[inline]
+#[inline(always)]
 pub(crate) fn is_text(bytes: &[u8]) -> bool {
-    const NOT_ASCII: u64 = 0x8080_8080_8080_8080;
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        // All of it, some perhaps twice.
+        (Some(&first), Some(&last)) if bytes.len() <= 2 * size_of::<u64>() => {
+            let all = u64::from_le_bytes(first) | u64::from_le_bytes(last);
+            all & NOT_ASCII == 0 || std::str::from_utf8(bytes).is_ok()
+        }
+        _ => is_other_text(bytes),
+    }
+}
+
+#[inline(never)]
+fn is_other_text(bytes: &[u8]) -> bool {
     let (eights, rest) = bytes.as_chunks();
     let mut all = eights.iter().fold(0, |all, &eight| all | u64::from_le_bytes(eight));
     match bytes.last_chunk() {

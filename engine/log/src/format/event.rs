@@ -82,6 +82,46 @@ struct Parts {
     data: u32,
 }
 
+impl Parts {
+    /// Those of the content that goes from `start` to the end of `bytes`. Apart from what stands around
+    /// it: so all of it stays in registers.
+    #[inline(always)]
+    fn decode(bytes: &[u8], start: u32) -> Option<Self> {
+        let mut cursor = Cursor::new(bytes.get(start as usize..)?);
+        let here = |cursor: &Cursor<'_>| place(bytes.len() - cursor.left().len());
+        let [flags, kind] = cursor.array()?;
+        if flags & !FLAGS_KNOWN != 0 || content_of(kind).is_none() {
+            return None;
+        }
+        let _schema = u32::try_from(cursor.varint()?).ok()?;
+        let length = cursor.varint_usize()?;
+        let mut event_type = Span::empty(here(&cursor));
+        if !is_text(cursor.take(length)?) {
+            return None;
+        }
+        event_type.end = here(&cursor);
+        if flags & (IDS | HAS_OCCURRED_AT) != 0 {
+            cursor = behind_ids_and_time(cursor, flags)?;
+        }
+        let mut tags = Span::empty(here(&cursor));
+        if flags & HAS_TAGS != 0 {
+            cursor = behind_tags(cursor)?;
+            tags.end = here(&cursor);
+        }
+        let mut metadata = Span::empty(here(&cursor));
+        if flags & HAS_METADATA != 0 {
+            let length = cursor.varint_usize()?;
+            metadata = Span::empty(here(&cursor));
+            cursor.take(length)?;
+            metadata.end = here(&cursor);
+        }
+        if flags & HAS_EXTENSIONS != 0 {
+            cursor = behind_extensions(cursor)?;
+        }
+        Some(Self { flags, event_type, tags, metadata, data: here(&cursor) })
+    }
+}
+
 /// Appends the content of an event and says where its parts begin and end.
 fn put_parts(out: &mut Vec<u8>, event: &NewEvent) -> Parts {
     let mut flags = 0;
@@ -162,17 +202,20 @@ impl Span {
         Self { start: end.saturating_sub(u32::try_from(length).unwrap_or(u32::MAX)), end }
     }
 
+    /// One that begins here.
+    const fn empty(start: u32) -> Self {
+        Self { start, end: start }
+    }
+
     const fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 }
 
-/// Where an event's stream name is.
-#[derive(Clone, Debug)]
-enum StreamName {
-    /// In the event's own bytes.
-    Within(Span),
-    Shared(Arc<str>),
+/// So many bytes behind the begin of a frame or of a record, which are far below 4 GiB.
+#[expect(clippy::cast_possible_truncation, reason = "the longest frame is far shorter")]
+const fn place(bytes: usize) -> u32 {
+    bytes as u32
 }
 
 /// An event as the store gives it back.
@@ -187,12 +230,12 @@ pub struct Event {
     recorded_at: Timestamp,
     epoch: u32,
     history: u64,
-    stream: StreamName,
+    /// The stream's name, where that is not in the event's own bytes.
+    shared_name: Option<Arc<str>>,
+    own_name: Span,
     /// The record, and what lies in front of it where the name does.
     bytes: Slice,
     content: u32,
-    /// The code of the content kind.
-    kind: u8,
     flags: u8,
     /// Behind it the ids begin, and behind them the caller's time.
     event_type: Span,
@@ -255,29 +298,27 @@ impl Event {
             } else {
                 (streams.get(cursor.varint_usize()?)?, cursor.varint()?)
             };
-            let name = StreamName::Shared(Arc::clone(&stream.name));
+            let name = (Some(Arc::clone(&stream.name)), Span::default());
             Some((name, stream.first_version.plus(version)))
         };
         Self::parse(record, 0, back, header, history, stream, share)
     }
 
-    /// Decodes the only event of the commit in `frame`, whose header is this and whose record begins
-    /// at `record`; the name lies at `name` in the frame.
+    /// Decodes the only event of the commit in `frame`, whose header and stream these are, the name
+    /// where it lies in the frame.
     #[inline(always)]
     pub(crate) fn decode_only(
         frame: &[u8],
-        record: usize,
-        name: Range<usize>,
-        version: Version,
         header: &FrameHeader,
+        (name, version): (Range<usize>, Version),
         history: Option<u64>,
         share: impl FnOnce() -> Slice,
     ) -> Option<Self> {
-        let (start, end) = (u32::try_from(name.start).ok()?, u32::try_from(name.end).ok()?);
-        let back = u64::from(header.header_length);
-        let stream =
-            |_: &mut Cursor<'_>, _| Some((StreamName::Within(Span { start, end }), version));
-        Self::parse(frame, record, back, header, history, stream, share)
+        let back = header.header_length;
+        let record = back as usize + RECORD_PREFIX_BYTES;
+        let name = Span { start: place(name.start), end: place(name.end) };
+        let stream = |_: &mut Cursor<'_>, _| Some(((None, name), version));
+        Self::parse(frame, record, back.into(), header, history, stream, share)
     }
 
     #[inline(always)]
@@ -287,7 +328,7 @@ impl Event {
         back: u64,
         header: &FrameHeader,
         history: Option<u64>,
-        stream: impl FnOnce(&mut Cursor<'_>, u32) -> Option<(StreamName, Version)>,
+        stream: impl FnOnce(&mut Cursor<'_>, u32) -> Option<((Option<Arc<str>>, Span), Version)>,
         share: impl FnOnce() -> Slice,
     ) -> Option<Self> {
         let mut cursor = Cursor::new(bytes.get(record..)?);
@@ -295,60 +336,19 @@ impl Event {
         if head.back != back || head.index >= header.count {
             return None;
         }
-        let (stream, version) = stream(&mut cursor, head.index)?;
-        let total = bytes.len();
-        let span = |cursor: &Cursor<'_>, length: usize| -> Option<Span> {
-            let end = u32::try_from(total - cursor.left().len()).ok()?;
-            Some(Span { start: end.checked_sub(u32::try_from(length).ok()?)?, end })
-        };
-        let content = span(&cursor, 0)?.start;
-        let flags = cursor.u8()?;
-        let kind = cursor.u8()?;
-        content_of(kind)?;
-        if flags & !FLAGS_KNOWN != 0 {
-            return None;
-        }
-        u32::try_from(cursor.varint()?).ok()?;
-        let length = cursor.varint_usize()?;
-        if !is_text(cursor.take(length)?) {
-            return None;
-        }
-        let event_type = span(&cursor, length)?;
+        let ((shared_name, own_name), version) = stream(&mut cursor, head.index)?;
+        let content = place(bytes.len() - cursor.left().len());
+        let Parts { flags, event_type, tags, metadata, data } = Parts::decode(bytes, content)?;
         let history = history.or((flags & HAS_ID != 0).then_some(0))?;
-        cursor.take((flags & IDS).count_ones() as usize * ID_BYTES)?;
-        if flags & HAS_OCCURRED_AT != 0 {
-            decode_occurred_at(&mut cursor)?;
-        }
-        let mut tags = span(&cursor, 0)?;
-        if flags & HAS_TAGS != 0 {
-            let before = cursor.left().len();
-            for _ in 0..cursor.varint()? {
-                let length = cursor.varint_usize()?;
-                if !is_text(cursor.take(length)?) {
-                    return None;
-                }
-            }
-            tags = span(&cursor, before - cursor.left().len())?;
-        }
-        let mut metadata = span(&cursor, 0)?;
-        if flags & HAS_METADATA != 0 {
-            let length = cursor.varint_usize()?;
-            cursor.take(length)?;
-            metadata = span(&cursor, length)?;
-        }
-        if flags & HAS_EXTENSIONS != 0 {
-            skip_extensions(&mut cursor)?;
-        }
-        let data = span(&cursor, 0)?.start;
         Some(Self {
             position: header.first.position.plus(u64::from(head.index)),
             version,
             recorded_at: header.recorded_at,
             epoch: header.epoch,
             history,
-            stream,
+            shared_name,
+            own_name,
             content,
-            kind,
             flags,
             event_type,
             tags,
@@ -380,10 +380,10 @@ impl Event {
             recorded_at,
             epoch: epoch.number,
             history: history(store, epoch),
-            stream: StreamName::Within(name),
+            shared_name: None,
+            own_name: name,
             bytes: bytes.into(),
             content: name.end,
-            kind: content_code(new.content),
             flags,
             event_type,
             tags,
@@ -416,9 +416,9 @@ impl Event {
     /// The stream's name.
     #[must_use]
     pub fn stream(&self) -> &str {
-        match &self.stream {
-            StreamName::Within(span) => text(self.slice(*span)),
-            StreamName::Shared(name) => name,
+        match &self.shared_name {
+            None => text(self.slice(self.own_name)),
+            Some(name) => name,
         }
     }
 
@@ -464,7 +464,9 @@ impl Event {
     /// What the data is.
     #[must_use]
     pub fn content(&self) -> ContentKind {
-        content_of(self.kind).unwrap_or_default()
+        // Behind the flags.
+        let kind = self.content_bytes().get(1);
+        kind.and_then(|&kind| content_of(kind)).unwrap_or_default()
     }
 
     /// The data, byte for byte as it was appended.
@@ -514,8 +516,7 @@ impl Event {
             return None;
         }
         let ids = (self.flags & IDS).count_ones() as usize * ID_BYTES;
-        let mut cursor = Cursor::new(self.ids()?.get(ids..)?);
-        decode_occurred_at(&mut cursor)
+        decode_occurred_at(Cursor::new(self.ids()?.get(ids..)?)).map(|(moment, _)| moment)
     }
 
     /// The id with this flag: ids stand in the order of [`ID_FLAGS`].
@@ -570,18 +571,39 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
-fn decode_occurred_at(cursor: &mut Cursor<'_>) -> Option<OccurredAt> {
+/// What is left behind the ids and the time that such flags announce.
+fn behind_ids_and_time(mut cursor: Cursor<'_>, flags: u8) -> Option<Cursor<'_>> {
+    cursor.take((flags & IDS).count_ones() as usize * ID_BYTES)?;
+    if flags & HAS_OCCURRED_AT == 0 {
+        return Some(cursor);
+    }
+    decode_occurred_at(cursor).map(|(_, left)| left)
+}
+
+/// A caller's time, and what is left behind it.
+fn decode_occurred_at(mut cursor: Cursor<'_>) -> Option<(OccurredAt, Cursor<'_>)> {
     let seconds = cursor.zigzag()?;
     let digits = cursor.u8()?;
     let fraction = u32::try_from(cursor.varint()?).ok()?;
     let nanos = fraction.checked_mul(unit(digits))?;
     let offset = i16::try_from(cursor.zigzag()?).ok()?;
-    OccurredAt::new(seconds, nanos, digits, offset)
+    Some((OccurredAt::new(seconds, nanos, digits, offset)?, cursor))
 }
 
-/// Extensions: a length, then for each `kind << 1 | must understand`, length, bytes. This version
-/// knows none, so one that must be understood makes the event unreadable.
-fn skip_extensions(cursor: &mut Cursor<'_>) -> Option<()> {
+/// What is left behind the tags.
+fn behind_tags(mut cursor: Cursor<'_>) -> Option<Cursor<'_>> {
+    for _ in 0..cursor.varint()? {
+        let length = cursor.varint_usize()?;
+        if !is_text(cursor.take(length)?) {
+            return None;
+        }
+    }
+    Some(cursor)
+}
+
+/// What is left behind the extensions: a length, then for each `kind << 1 | must understand`, length,
+/// bytes. This version knows none, so one that must be understood makes the event unreadable.
+fn behind_extensions(mut cursor: Cursor<'_>) -> Option<Cursor<'_>> {
     let length = cursor.varint_usize()?;
     let mut extensions = Cursor::new(cursor.take(length)?);
     while !extensions.left().is_empty() {
@@ -592,7 +614,7 @@ fn skip_extensions(cursor: &mut Cursor<'_>) -> Option<()> {
             return None;
         }
     }
-    Some(())
+    Some(cursor)
 }
 
 /// What goes into derived ids for one epoch of one store: 64 bits that differ from history to

@@ -157,13 +157,15 @@ impl FrameHeader {
         Self::claimed_in(fixed)
     }
 
-    /// The length of the frame, where the first [`FIXED_BYTES`] claim that it is a commit of one event.
+    /// The length of the frame, where the first [`FIXED_BYTES`] claim that it is a commit of the event
+    /// at `position` alone.
     #[inline(always)]
-    pub(crate) fn claims_one(fixed: &[u8]) -> Option<usize> {
-        let fixed: &[u8; FIXED_BYTES] = fixed.first_chunk()?;
-        let is_one = fixed.get(24..28) == Some(&1_u32.to_le_bytes());
+    pub(crate) fn claims_one(bytes: &[u8], position: Position) -> Option<usize> {
+        let fixed: &[u8; FIXED_BYTES] = bytes.first_chunk()?;
         let length = fixed.get(8..12)?.try_into().ok().map(u32::from_le_bytes)?;
-        is_one.then_some(length as usize)
+        let is_one = fixed.get(24..28) == Some(&1_u32.to_le_bytes());
+        let is_it = fixed.get(16..24) == Some(&position.get().to_le_bytes());
+        (is_one && is_it).then_some(length as usize)
     }
 
     #[inline(always)]
@@ -190,16 +192,21 @@ impl FrameHeader {
 
     /// Decodes the header of the frame at `offset`. `bytes` begin there and hold at least the
     /// header.
-    #[inline(always)]
     pub(crate) fn decode(bytes: &[u8], salt: u64, offset: u64) -> Result<Self, FrameFault> {
-        let fixed = bytes.first_chunk().ok_or(FrameFault::Short)?;
-        let (header_length, length) = Self::claimed_in(fixed)?;
+        let (header_length, length) = Self::claimed(bytes)?;
         let header = bytes.get(..header_length as usize).ok_or(FrameFault::Short)?;
-        let mut cursor = Cursor::new(header);
-        let stored = cursor.u32().ok_or(FrameFault::Short)?;
-        if checksum::sealed(cursor.left(), salt, offset) != stored {
+        if !checksum::is_sealed(header, salt, offset) {
             return Err(FrameFault::Checksum);
         }
+        Self::decode_proven(header, length)
+    }
+
+    /// Decodes a header whose checksum is right, and that was [`claimed`](Self::claimed) to be that of a
+    /// frame of `length` bytes.
+    #[inline(always)]
+    pub(crate) fn decode_proven(header: &[u8], length: u32) -> Result<Self, FrameFault> {
+        let fixed = header.first_chunk().ok_or(FrameFault::Short)?;
+        let header_length = u32::try_from(header.len()).unwrap_or(u32::MAX);
         Self::decode_fields(fixed, length, header_length).unwrap_or(Err(FrameFault::Short))
     }
 
@@ -271,16 +278,11 @@ impl StreamTable {
     #[inline(always)]
     pub(crate) fn only(header: &[u8]) -> Option<(Range<usize>, Version)> {
         let mut cursor = Cursor::new(header.get(FIXED_BYTES..)?);
-        let one = cursor.varint()? == 1;
-        let first_version = Version::new(cursor.u64()?);
-        let length = usize::from(cursor.u16()?);
-        let name = cursor.left();
-        let sane = one
-            && is_text(name)
-            && length > 0
-            && name.len() == length
-            && first_version > Version::NONE;
-        sane.then(|| (header.len() - length..header.len(), first_version))
+        let [one, version @ .., low, high] = cursor.array::<11>()?;
+        let (version, length) = (u64::from_le_bytes(version), u16::from_le_bytes([low, high]));
+        let (name, length) = (cursor.left(), usize::from(length));
+        let sane = one == 1 && version > 0 && length > 0 && name.len() == length && is_text(name);
+        sane.then(|| (header.len() - length..header.len(), Version::new(version)))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &StreamRef> {
