@@ -21,10 +21,15 @@ use crate::prepared::Prepared;
 use crate::receipt::{Receipt, StreamReceipt};
 use crate::store::Engine;
 
-/// A commit that has its place, the log still locked; or one that was in the store before.
-pub(crate) enum Entered<'a> {
-    Appended(LogGuard<'a, Pending>, Appended, Receipt),
-    Repeated(Receipt),
+/// A commit on its way in.
+struct Attempt<'c, 'a> {
+    commit: &'c Commit<'a>,
+    prepared: Prepared<&'c str>,
+    conditions: Vec<Condition<'c>>,
+    /// Everything up to here was taken into account outside the lock.
+    pinned: Position,
+    /// The versions of the streams that the commit expects something of, as far as they are known.
+    versions: SmallVec<[Version; 1]>,
 }
 
 /// A condition, and what the index is asked for it.
@@ -33,23 +38,10 @@ struct Condition<'a> {
     lookup: Lookup,
 }
 
-/// What was found outside the lock.
-struct Examined {
-    /// Everything up to here was taken into account.
-    pinned: Position,
-    /// The versions of the streams that the commit expects something of.
-    versions: SmallVec<[Version; 1]>,
-}
-
-enum Examination {
-    Free(Examined),
-    Repeated(Receipt),
-}
-
 /// What the step inside the lock says.
 enum Decision {
-    /// Nothing stands against it; the versions of the streams that it expects something of.
-    Free(SmallVec<[Version; 1]>),
+    /// Nothing stands against it.
+    Free,
     /// A commit in flight up to this position may stand against it: whether that survives decides.
     Wait(Position),
     /// Something visible that is new may stand against it.
@@ -59,14 +51,14 @@ enum Decision {
 impl Engine {
     /// Appends and waits for it.
     pub(crate) fn commit(&self, commit: &Commit<'_>) -> Result<Receipt> {
-        match self.enter(commit)? {
-            Entered::Appended(guard, appended, receipt) => {
-                guard.finish(&appended, commit.is_durable())?;
+        let durable = commit.is_durable();
+        match self.enter(commit, |guard, appended| guard.finish(appended, durable))? {
+            (receipt, Some(_)) => {
                 self.appended(receipt.position);
                 Ok(receipt)
             }
-            Entered::Repeated(receipt) => {
-                if commit.is_durable() {
+            (receipt, None) => {
+                if durable {
                     self.log.wait_durable(receipt.position)?;
                 }
                 Ok(receipt)
@@ -74,38 +66,46 @@ impl Engine {
         }
     }
 
-    /// Decides on the commit and gives it its place.
-    pub(crate) fn enter(&self, commit: &Commit<'_>) -> Result<Entered<'_>> {
-        let entered = self.try_enter(commit);
+    /// Decides on the commit and gives it its place, and `finish` the log, still locked. A commit that
+    /// was in the store before is given nothing.
+    pub(crate) fn enter(
+        &self,
+        commit: &Commit<'_>,
+        finish: impl FnOnce(LogGuard<'_, Pending>, &Appended) -> Result<(), LogError>,
+    ) -> Result<(Receipt, Option<Appended>)> {
+        let entered = self.try_enter(commit, finish);
         match &entered {
-            Ok(Entered::Repeated(_)) => self.counters.repeated.add(1),
+            Ok((_, Some(_))) => {}
+            Ok((_, None)) => self.counters.repeated.add(1),
             Err(error) if is_refusal(error) => self.counters.conflicts.add(1),
             Err(error) if *error.kind() == ErrorKind::DiskFull => self.counters.disk_full.add(1),
-            _ => {}
+            Err(_) => {}
         }
         entered
     }
 
-    fn try_enter(&self, commit: &Commit<'_>) -> Result<Entered<'_>> {
+    fn try_enter(
+        &self,
+        commit: &Commit<'_>,
+        finish: impl FnOnce(LogGuard<'_, Pending>, &Appended) -> Result<(), LogError>,
+    ) -> Result<(Receipt, Option<Appended>)> {
         commit.check()?;
         if self.closed.load(Ordering::Relaxed) {
             return Err(LogError::Closed.into());
         }
         let mut draft = Draft::commit(commit);
-        let mut prepared = Prepared::new(&self.terms, commit);
-        let conditions: SmallVec<[Condition<'_>; 1]> = commit
-            .conditions()
-            .iter()
-            .map(|condition| {
-                let lookup = Lookup::new(&self.terms, &condition.query);
-                Condition { condition, lookup }
-            })
-            .collect();
-        let mut settled = commit.ids().next().is_none();
+        let mut attempt = Attempt {
+            commit,
+            prepared: Prepared::new(&self.terms, commit),
+            conditions: commit.conditions().iter().map(|it| self.condition(it)).collect(),
+            pinned: Position::START,
+            versions: SmallVec::new(),
+        };
+        let mut settled = attempt.prepared.ids().next().is_none();
         loop {
-            let examined = match self.examine(commit, &conditions) {
-                Ok(Examination::Free(examined)) => examined,
-                Ok(Examination::Repeated(receipt)) => return Ok(Entered::Repeated(receipt)),
+            match self.examine(&mut attempt) {
+                Ok(None) => {}
+                Ok(Some(repeated)) => return Ok((repeated, None)),
                 // Perhaps its own first try, still in flight, is what stands against it.
                 Err(refused) if !settled && is_refusal(&refused) => {
                     self.settle_ids(commit)?;
@@ -113,52 +113,47 @@ impl Engine {
                     continue;
                 }
                 Err(error) => return Err(error),
-            };
+            }
             let mut guard = self.log.lock();
             guard.make_room(&draft)?;
-            let versions = match self.decide(&mut guard, commit, &conditions, &examined)? {
-                Decision::Free(versions) => versions,
+            match self.decide(&mut guard, &mut attempt)? {
+                Decision::Free => {}
                 Decision::Wait(position) => {
                     guard.wait_visible(position)?;
                     continue;
                 }
                 Decision::Again => continue,
-            };
+            }
             if let Some(moment) = commit.wanted_stamp() {
                 self.check_stamp(moment, guard.stamp(), guard.told())?;
             }
-            for (number, stream) in prepared.streams.iter_mut().enumerate() {
-                let mut expected = commit.expectations().iter().zip(&versions);
-                let named = expected.find(|((name, _), _)| name == stream.name);
-                let version = named.map(|(_, version)| *version).unwrap_or_default();
-                if version.get().checked_add(stream.events).is_none() {
-                    let message = format!("the stream {} has no versions left", stream.name);
-                    return Err(Invalid::Other(message).into());
-                }
-                stream.first_version = version.plus(1);
-                draft.set_first_version(number, stream.first_version);
-            }
+            attempt.give_versions(&mut draft)?;
             let appended = guard.append(&mut draft, commit.wanted_stamp())?;
-            let receipt = receipt(&prepared, &appended);
-            guard.publisher().push(appended.first, prepared);
-            return Ok(Entered::Appended(guard, appended, receipt));
+            let receipt = receipt(&attempt.prepared, &appended);
+            guard.publisher().push(appended.first, &mut attempt.prepared);
+            finish(guard, &appended)?;
+            return Ok((receipt, Some(appended)));
         }
     }
 
-    /// The first step, outside the lock.
-    fn examine(&self, commit: &Commit<'_>, conditions: &[Condition<'_>]) -> Result<Examination> {
+    fn condition<'a>(&self, condition: &'a AppendCondition) -> Condition<'a> {
+        Condition { condition, lookup: Lookup::new(&self.terms, &condition.query) }
+    }
+
+    /// The first step, outside the lock. Gives the receipt of a commit that is in the store already.
+    fn examine(&self, attempt: &mut Attempt<'_, '_>) -> Result<Option<Receipt>> {
+        let commit = attempt.commit;
         // What readers see: the index may have come further for a moment.
         let pinned = self.log.reader().visible();
-        for id in commit.ids() {
+        attempt.pinned = pinned;
+        for (id, _) in attempt.prepared.ids() {
             if let Some(position) = self.find_id(id, pinned)? {
                 // Before any expectation: a retry meets what its first try has changed.
-                return match self.repeated(commit, position)? {
-                    Some(receipt) => Ok(Examination::Repeated(receipt)),
-                    None => Err(id_reused(id, position)),
-                };
+                let repeated = self.repeated(commit, position)?;
+                return repeated.ok_or_else(|| id_reused(id, position)).map(Some);
             }
         }
-        let mut versions = SmallVec::new();
+        attempt.versions.clear();
         for (stream, expected) in commit.expectations() {
             let head = self.index.head(stream, Position::START, pinned)?;
             let version = head.map(|head| head.version).unwrap_or_default();
@@ -166,27 +161,25 @@ impl Engine {
             if !may_hold_later(*expected, version) {
                 return Err(self.conflict(stream, *expected, version));
             }
-            versions.push(version);
+            attempt.versions.push(version);
         }
-        for Condition { condition, lookup } in conditions {
+        for Condition { condition, lookup } in &attempt.conditions {
             if let Some(position) = self.first_match(condition, lookup, pinned)? {
                 return Err(self.condition_failed(condition, position));
             }
         }
-        Ok(Examination::Free(Examined { pinned, versions }))
+        Ok(None)
     }
 
     /// The second step, inside the lock.
     fn decide(
         &self,
         guard: &mut LogGuard<'_, Pending>,
-        commit: &Commit<'_>,
-        conditions: &[Condition<'_>],
-        examined: &Examined,
+        attempt: &mut Attempt<'_, '_>,
     ) -> Result<Decision> {
-        let (pinned, visible) = (examined.pinned, self.index.covers());
+        let (pinned, visible) = (attempt.pinned, self.index.covers());
         let newest = guard.assigned();
-        for id in commit.ids() {
+        for (id, _) in attempt.prepared.ids() {
             match self.log.reader().derived_position(id) {
                 // Of an epoch that is over no such id is given any more.
                 Some((position, epoch)) if epoch == self.log.reader().epoch() => {
@@ -217,23 +210,23 @@ impl Engine {
                 }
             }
         }
-        let mut assigned = SmallVec::<[Version; 1]>::new();
-        for ((stream, expected), before) in commit.expectations().iter().zip(&examined.versions) {
+        let expectations = attempt.commit.expectations().iter();
+        for ((stream, expected), version) in expectations.zip(&mut attempt.versions) {
             let newer = if visible > pinned {
                 self.index.head(stream, pinned, Position::MAX)?
             } else {
                 None
             };
-            let seen = newer.map_or(*before, |head| head.version);
+            let seen = newer.map_or(*version, |head| head.version);
             let in_flight = guard.publisher().head(stream);
             #[cfg(annals_canary)]
             let in_flight =
                 in_flight.filter(|_| !annals_env::canary::is("versions in flight are forgotten"));
-            let version = in_flight.map_or(seen, |head| head.0);
-            if !expected.holds(version) {
+            *version = in_flight.map_or(seen, |head| head.0);
+            if !expected.holds(*version) {
                 #[cfg(annals_canary)]
                 if annals_env::canary::is("a conflict with what is in flight is told at once") {
-                    return Err(self.conflict(stream, *expected, version));
+                    return Err(self.conflict(stream, *expected, *version));
                 }
                 return match in_flight {
                     // Only what is in flight stands against it.
@@ -241,9 +234,8 @@ impl Engine {
                     _ => Err(self.conflict(stream, *expected, seen)),
                 };
             }
-            assigned.push(version);
         }
-        for Condition { condition, lookup } in conditions {
+        for Condition { condition, lookup } in &attempt.conditions {
             if condition.after > newest {
                 return Err(beyond_head("an append condition", condition.after, newest).into());
             }
@@ -261,7 +253,7 @@ impl Engine {
                 return Ok(Decision::Wait(position));
             }
         }
-        Ok(Decision::Free(assigned))
+        Ok(Decision::Free)
     }
 
     /// Waits for the commits in flight that have an id of this one.
@@ -396,6 +388,30 @@ impl Engine {
             condition.after
         );
         Error::new(ErrorKind::ConditionFailed { position }, message)
+    }
+}
+
+impl Attempt<'_, '_> {
+    /// Gives each stream's first event the version behind the stream's.
+    #[inline(always)]
+    fn give_versions(&mut self, draft: &mut Draft) -> Result<()> {
+        for (stream, number) in self.prepared.streams.iter_mut().zip(0..) {
+            let mut version = Version::NONE;
+            for ((name, _), before) in self.commit.expectations().iter().zip(&self.versions) {
+                // As a rule it is the very same text.
+                if std::ptr::eq(&**name, stream.name) || name == stream.name {
+                    version = *before;
+                    break;
+                }
+            }
+            if version.get().checked_add(stream.events).is_none() {
+                let message = format!("the stream {} has no versions left", stream.name);
+                return Err(Invalid::Other(message).into());
+            }
+            stream.first_version = version.plus(1);
+            draft.set_first_version(number, stream.first_version);
+        }
+        Ok(())
     }
 }
 

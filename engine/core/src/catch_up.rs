@@ -112,7 +112,7 @@ impl CatchUp<'_> {
         let LostStream { position, version, stream } = lost;
         let (position, version) = (*position, *version);
         let entry = Entry { position, stream, version, id: None, terms: &[] };
-        self.index.apply(&mut std::iter::once(entry));
+        self.index.take_in(&[entry]);
     }
 
     /// Takes in events in a row. One that the index refuses ends it, unless `over_damage` takes note of
@@ -124,7 +124,8 @@ impl CatchUp<'_> {
     ) -> Result<()> {
         let mut rest = batch.as_slice();
         while !rest.is_empty() {
-            self.index.apply(&mut rest.iter().map(|(event, terms)| entry(event, terms)));
+            let entries: Vec<Entry<'_>> = rest.iter().map(|it| entry(&it.0, &it.1)).collect();
+            self.index.take_in(&entries);
             let covers = self.index.covers();
             let taken = rest.partition_point(|(event, _)| event.position() <= covers);
             let Some(((refused, _), others)) = rest.get(taken..).and_then(<[_]>::split_first)

@@ -115,15 +115,15 @@ impl Pending {
         found.map(|commit| commit.last)
     }
 
-    /// Takes in a commit whose first event was given this position.
-    pub(crate) fn push(&mut self, first: Position, prepared: Prepared<&str>) {
+    /// Takes in a commit whose first event was given this position, or what is told of it.
+    pub(crate) fn push(&mut self, first: Position, prepared: &mut Prepared<&str>) {
         let last = first.plus(prepared.len()).minus(1);
         if self.at_once {
-            self.index.apply(&mut prepared.entries(first));
+            prepared.tell(&*self.index, first);
             self.applied = last;
             return;
         }
-        let prepared = prepared.into_owned();
+        let prepared = prepared.take();
         self.ids.extend(prepared.ids().map(|(id, number)| (id, first.plus(number))));
         for stream in &prepared.streams {
             let version = stream.first_version.plus(stream.events).minus(1);
@@ -143,7 +143,7 @@ impl Pending {
 impl Publish for Pending {
     fn publish(&mut self, visible: Place) -> io::Result<()> {
         while let Some(commit) = self.commits.pop_front_if(|next| next.last <= visible.position) {
-            self.index.apply(&mut commit.prepared.entries(commit.first));
+            commit.prepared.tell(&*self.index, commit.first);
             self.applied = commit.last;
             self.terms.remove(&commit.prepared);
             for stream in &commit.prepared.streams {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use annals_index::{Entry, Term, Terms};
-use annals_types::{Commit, EventId, NewFacts, Position, Version};
+use annals_index::{Entry, Index, Term, Terms};
+use annals_types::{Commit, CommitPart, EventId, NewFacts, Position, Version};
 use smallvec::SmallVec;
 
 /// A commit as the index will take it in. `N` is the name of a stream.
@@ -13,6 +13,8 @@ pub(crate) struct Prepared<N> {
     events: SmallVec<[PreparedEvent; 1]>,
     /// The terms of all events, end to end.
     terms: SmallVec<[Term; 6]>,
+    /// The ids that the caller set, and the numbers of their events from 0, in order.
+    ids: Vec<(EventId, u32)>,
 }
 
 pub(crate) struct PreparedStream<N> {
@@ -32,22 +34,14 @@ struct PreparedEvent {
     offset: u32,
     /// Where its terms end.
     terms: u32,
-    id: Option<EventId>,
 }
 
 impl<'a> Prepared<&'a str> {
     pub(crate) fn new(terms: &Terms, commit: &'a Commit<'_>) -> Self {
-        let count = commit.parts().iter().map(|part| part.events.len()).sum();
-        let mut prepared = Self {
-            streams: SmallVec::new(),
-            events: SmallVec::with_capacity(count),
-            // Of most events a category and a type.
-            terms: SmallVec::with_capacity(2 * count),
-        };
+        let (streams, ids) = (SmallVec::new(), Vec::new());
+        let mut prepared = Self { streams, events: SmallVec::new(), terms: SmallVec::new(), ids };
         for part in commit.parts() {
-            for event in part.events.iter() {
-                prepared.push(terms, NewFacts { stream: &part.stream, event });
-            }
+            prepared.push(terms, part);
         }
         prepared
     }
@@ -56,33 +50,46 @@ impl<'a> Prepared<&'a str> {
         clippy::cast_possible_truncation,
         reason = "a commit within the limits has far fewer events and terms"
     )]
-    fn push(&mut self, terms: &Terms, facts: NewFacts<'a>) {
-        let known = self.streams.iter().position(|stream| stream.name == facts.stream);
+    fn push(&mut self, terms: &Terms, part: &'a CommitPart<'_>) {
+        let name: &str = &part.stream;
+        let known = self.streams.iter().position(|stream| stream.name == name);
         let number = known.unwrap_or(self.streams.len());
         if known.is_none() {
-            let (first_version, name) = (Version::NONE, facts.stream);
-            let term = terms.of_stream(name);
+            let (first_version, term) = (Version::NONE, terms.of_stream(name));
             self.streams.push(PreparedStream { name, events: 0, term, first_version, last: 0 });
         }
         let Some(stream) = self.streams.get_mut(number) else { return };
-        let offset = stream.events as u32;
-        stream.events += 1;
-        stream.last = self.events.len() as u64;
-        terms.of_event(stream.term, &facts, &mut self.terms);
-        let (id, terms) = (facts.event.id, self.terms.len() as u32);
-        self.events.push(PreparedEvent { stream: number as u32, offset, terms, id });
+        self.events.reserve(part.events.len());
+        // Of most events a category and a type.
+        self.terms.reserve(2 * part.events.len());
+        for event in part.events.iter() {
+            let facts = NewFacts { stream: name, event };
+            terms.of_event(stream.term, &facts, &mut self.terms);
+            if let Some(id) = event.id {
+                self.ids.push((id, self.events.len() as u32));
+            }
+            let (offset, terms) = (stream.events as u32, self.terms.len() as u32);
+            self.events.push(PreparedEvent { stream: number as u32, offset, terms });
+            stream.events += 1;
+        }
+        stream.last = (self.events.len() as u64).saturating_sub(1);
     }
 
-    /// The same, for who keeps it.
-    pub(crate) fn into_owned(self) -> Prepared<Arc<str>> {
-        let streams = self.streams.into_iter().map(|stream| PreparedStream {
+    /// Takes it out, for who keeps it.
+    pub(crate) fn take(&mut self) -> Prepared<Arc<str>> {
+        let streams = self.streams.drain(..).map(|stream| PreparedStream {
             name: Arc::from(stream.name),
             events: stream.events,
             term: stream.term,
             first_version: stream.first_version,
             last: stream.last,
         });
-        Prepared { streams: streams.collect(), events: self.events, terms: self.terms }
+        Prepared {
+            streams: streams.collect(),
+            events: std::mem::take(&mut self.events),
+            terms: std::mem::take(&mut self.terms),
+            ids: std::mem::take(&mut self.ids),
+        }
     }
 }
 
@@ -94,7 +101,7 @@ impl<N: AsRef<str>> Prepared<N> {
 
     /// The ids that the caller set, and the numbers of their events from 0.
     pub(crate) fn ids(&self) -> impl Iterator<Item = (EventId, u64)> {
-        (0..).zip(&self.events).filter_map(|(number, event)| Some((event.id?, number)))
+        self.ids.iter().map(|&(id, number)| (id, u64::from(number)))
     }
 
     /// The terms of each event.
@@ -108,24 +115,31 @@ impl<N: AsRef<str>> Prepared<N> {
         })
     }
 
-    /// The entries of the index, for a commit whose first event stands at `first`.
-    pub(crate) fn entries(&self, first: Position) -> impl Iterator<Item = Entry<'_>> {
-        (0..).zip(&self.events).zip(self.each_terms()).filter_map(
-            move |((number, event), terms)| {
-                let stream = self.streams.get(event.stream as usize)?;
-                #[cfg(annals_canary)]
-                let terms = match annals_env::canary::is("the second stream is not indexed") {
-                    true if event.stream > 0 => &[],
-                    _ => terms,
-                };
-                Some(Entry {
-                    position: first.plus(number),
-                    stream: stream.name.as_ref(),
-                    version: stream.first_version.plus(u64::from(event.offset)),
-                    id: event.id,
-                    terms,
-                })
-            },
-        )
+    /// Tells the index of the commit, whose first event stands at `first`.
+    pub(crate) fn tell(&self, index: &dyn Index, first: Position) {
+        let mut ids = self.ids.iter().peekable();
+        let mut entry = |((number, event), terms): ((u32, &PreparedEvent), _)| {
+            let stream = self.streams.get(event.stream as usize)?;
+            #[cfg(annals_canary)]
+            let terms = match annals_env::canary::is("the second stream is not indexed") {
+                true if event.stream > 0 => &[],
+                _ => terms,
+            };
+            Some(Entry {
+                position: first.plus(number.into()),
+                stream: stream.name.as_ref(),
+                version: stream.first_version.plus(event.offset.into()),
+                id: ids.next_if(|(_, of)| *of == number).map(|(id, _)| *id),
+                terms,
+            })
+        };
+        if let [only] = self.events.as_slice() {
+            // Without a list of its own.
+            index.take_in(entry(((0, only), &self.terms)).as_slice());
+            return;
+        }
+        let mut entries = Vec::with_capacity(self.events.len());
+        entries.extend((0..).zip(&self.events).zip(self.each_terms()).filter_map(entry));
+        index.take_in(&entries);
     }
 }

@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use annals_log::Appended;
 use annals_types::Commit;
 
-use crate::append::Entered;
 use crate::error::Result;
 use crate::receipt::Receipt;
 use crate::store::{Engine, Store};
@@ -58,19 +57,13 @@ impl Store {
     pub fn submit(&self, commit: &Commit<'_>) -> Result<Submitted> {
         let engine = Arc::clone(&self.engine);
         let durable = commit.is_durable();
-        Ok(match self.engine.enter(commit)? {
-            Entered::Appended(guard, appended, receipt) => {
-                guard.submit()?;
-                self.engine.appended(receipt.position);
-                Submitted { engine, receipt, awaited: Some(appended), durable }
-            }
-            Entered::Repeated(receipt) => {
-                if durable {
-                    self.engine.log.wait_durable(receipt.position)?;
-                }
-                Submitted { engine, receipt, awaited: None, durable }
-            }
-        })
+        let (receipt, awaited) = self.engine.enter(commit, |guard, _| guard.submit())?;
+        if awaited.is_some() {
+            self.engine.appended(receipt.position);
+        } else if durable {
+            self.engine.log.wait_durable(receipt.position)?;
+        }
+        Ok(Submitted { engine, receipt, awaited, durable })
     }
 }
 

@@ -5,7 +5,7 @@
 //! # Writing
 //!
 //! One thread at a time hands over the events, in the order of the positions, each just before
-//! readers may see it: [`Index::apply`]. Now and then, and at a clean close, the index is saved
+//! readers may see it: [`Index::take_in`]. Now and then, and at a clean close, the index is saved
 //! ([`Index::save`]), never beyond what is durable in the log. At the next open the log behind
 //! [`Covers::place`] is applied again, or all of it.
 //!
@@ -34,6 +34,7 @@ mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod kept;
+mod keyed;
 mod memory;
 #[cfg(feature = "rocksdb")]
 mod rocks;
@@ -46,6 +47,9 @@ pub use memory::{IMAGE_NAME, IMAGE_VERSION, ImageError, MemoryIndex};
 #[cfg(feature = "rocksdb")]
 pub use rocks::{Opened, RocksIndex};
 pub use term::{Term, Terms};
+
+/// Most entries that are taken in under one lock.
+const ENTRIES_AT_ONCE: usize = 256;
 
 /// One event, as the index takes it in.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +64,18 @@ pub struct Entry<'a> {
     pub id: Option<EventId>,
     /// Its terms, each once.
     pub terms: &'a [Term],
+}
+
+impl Entry<'_> {
+    /// Whether its event is of the same stream as the other's and stands right behind that, in the
+    /// stream and in the store.
+    #[inline]
+    fn is_next_of(&self, other: &Self) -> bool {
+        self.position.get().checked_sub(1) == Some(other.position.get())
+            && self.version.get().checked_sub(1) == Some(other.version.get())
+            // The entries of a commit have the very same text.
+            && (std::ptr::eq(self.stream, other.stream) || self.stream == other.stream)
+    }
 }
 
 /// A stream's newest event.
@@ -92,7 +108,22 @@ pub trait Index: Send + Sync {
     /// Takes in the events that follow [`Index::covers`], in order. Entries at or below it change
     /// nothing. An entry whose version is not above its stream's, or that a backend has no room
     /// for, ends the call: [`Index::covers`] stays before it.
-    fn apply(&self, entries: &mut dyn Iterator<Item = Entry<'_>>);
+    fn take_in(&self, entries: &[Entry<'_>]);
+
+    /// The same with entries that come one by one.
+    fn apply(&self, entries: &mut dyn Iterator<Item = Entry<'_>>) {
+        let mut batch = Vec::new();
+        loop {
+            // They may be read from a disk as they come: not while others wait for a lock.
+            batch.extend(entries.take(ENTRIES_AT_ONCE));
+            let Some(last) = batch.last() else { return };
+            self.take_in(&batch);
+            if self.covers() < last.position {
+                return;
+            }
+            batch.clear();
+        }
+    }
 
     /// The stream's newest event behind `after` and not behind `up_to`.
     ///

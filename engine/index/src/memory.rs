@@ -8,6 +8,7 @@ mod listing;
 mod lists;
 mod names;
 mod postings;
+mod recent;
 mod state;
 mod table;
 pub(crate) mod varint;
@@ -21,17 +22,16 @@ use annals_env::Fs;
 use annals_env::sync::atomic::{AtomicU64, Ordering};
 use annals_env::sync::{Mutex, RwLock};
 use annals_types::{EventId, Place, Position, StoreId, Version};
-use smallvec::SmallVec;
 
 pub use self::image::{IMAGE_NAME, IMAGE_VERSION, ImageError};
 use self::listing::Listing;
 #[cfg(feature = "rocksdb")]
 pub(crate) use self::listing::Span;
 use self::state::State;
-use crate::{Covers, Entry, Index, IndexError, Result, StreamFilter, StreamHead, Term};
+use crate::{
+    Covers, ENTRIES_AT_ONCE, Entry, Index, IndexError, Result, StreamFilter, StreamHead, Term,
+};
 
-/// Most entries that are taken in under one lock.
-const ENTRIES_PER_LOCK: usize = 256;
 /// So many events are read again in a few hundredths of a second.
 const SAVE_EVENTS_MIN: u64 = 1 << 16;
 /// One save for this share of all events.
@@ -95,21 +95,16 @@ impl Index for MemoryIndex {
         Position::new(self.covers.load(Ordering::Acquire))
     }
 
-    fn apply(&self, entries: &mut dyn Iterator<Item = Entry<'_>>) {
-        // The entries may be read from a disk as they come: not while others wait for the lock.
-        let mut batch = SmallVec::<[Entry<'_>; 2]>::new();
-        loop {
-            batch.extend(entries.take(ENTRIES_PER_LOCK));
-            let ended = batch.len() < ENTRIES_PER_LOCK;
+    fn take_in(&self, entries: &[Entry<'_>]) {
+        for entries in entries.chunks(ENTRIES_AT_ONCE) {
             let mut state = self.state.write();
-            let taken = state.take(&batch);
+            let taken = state.take(entries);
             // Still under the lock: who sees it finds what it covers.
             self.covers.store(state.covers, Ordering::Release);
             drop(state);
-            if taken.is_none() || ended {
+            if taken.is_none() {
                 return;
             }
-            batch.clear();
         }
     }
 

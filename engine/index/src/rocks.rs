@@ -23,7 +23,6 @@ use std::path::{Path, PathBuf};
 
 use annals_env::sync::{MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard};
 use annals_types::{EventId, Place, Position, StoreId, Version};
-use siphasher::sip::SipHasher13;
 
 use self::db::Db;
 use self::found::Found;
@@ -34,10 +33,11 @@ use self::row::{Saved, Stream};
 use self::save::Saving;
 use self::window::Windows;
 use crate::kept::KeptStates;
-use crate::{Covers, Entry, Index, IndexError, Result, StreamFilter, StreamHead, Term};
+use crate::keyed::Keyed;
+use crate::{
+    Covers, ENTRIES_AT_ONCE, Entry, Index, IndexError, Result, StreamFilter, StreamHead, Term,
+};
 
-/// Most entries that are taken in under one lock.
-const ENTRIES_PER_LOCK: usize = 256;
 /// So many events are some megabytes, written in a fraction of a second, and read again from the
 /// log as fast.
 const SAVE_EVENTS: u64 = 65_536;
@@ -51,7 +51,7 @@ const SAVE_EVENTS: u64 = 65_536;
 /// 32 MiB and its two write buffers of 16 MiB. Where saving fails, what came since grows.
 pub struct RocksIndex {
     store: StoreId,
-    ids: SipHasher13,
+    ids: Keyed,
     dir: PathBuf,
     /// Open for look-ups until something is saved. Nothing once it is closed.
     db: RwLock<Option<Db>>,
@@ -72,7 +72,7 @@ impl RocksIndex {
         let windows = Windows::new(store, position, saved.map_or(0, |saved| saved.streams));
         Self {
             store,
-            ids: SipHasher13::new_with_key(&store.0),
+            ids: Keyed::new(store),
             dir: dir.to_owned(),
             db: RwLock::new(Some(db)),
             found: Found::new(store),
@@ -143,15 +143,11 @@ impl RocksIndex {
 
 impl Index for RocksIndex {
     fn covers(&self) -> Position {
-        Position::new(self.windows().covers())
+        Position::new(self.windows.read().covers())
     }
 
-    fn apply(&self, entries: &mut dyn Iterator<Item = Entry<'_>>) {
-        // The entries may be read from a disk as they come: not while others wait for the lock.
-        let mut batch = Vec::with_capacity(entries.size_hint().0.min(ENTRIES_PER_LOCK));
-        loop {
-            batch.extend(entries.take(ENTRIES_PER_LOCK));
-            let ended = batch.len() < ENTRIES_PER_LOCK;
+    fn take_in(&self, entries: &[Entry<'_>]) {
+        for entries in entries.chunks(ENTRIES_AT_ONCE) {
             let _applying = self.applying.lock();
             let windows = self.windows();
             let before = |name: &str| match windows.stream_before_newest(name)? {
@@ -159,15 +155,20 @@ impl Index for RocksIndex {
                 None if windows.after == 0 => Ok(None),
                 None => self.saved_stream(&windows, name),
             };
-            let taken = windows.newest().map(|newest| newest.take(&batch, &before));
-            if !matches!(taken, Some(Ok(true))) || ended {
+            let taken = windows.newest().map(|newest| newest.take(entries, &before));
+            if !matches!(taken, Some(Ok(true))) {
                 return;
             }
-            batch.clear();
         }
     }
 
     fn head(&self, stream: &str, after: Position, up_to: Position) -> Result<Option<StreamHead>> {
+        // Mostly there, and found while nobody puts another window in its place.
+        if let Some(newest) = self.windows.read().newest()
+            && let Some(head) = newest.index.head(stream, after, up_to)?
+        {
+            return Ok(Some(head));
+        }
         let windows = self.windows();
         for window in windows.iter().rev() {
             if let Some(head) = window.index.head(stream, after, up_to)? {
@@ -301,7 +302,7 @@ impl Index for RocksIndex {
     fn find_id(&self, id: EventId, after: Position, out: &mut Vec<Position>) -> Result<()> {
         let windows = self.windows();
         if after.get() < windows.after {
-            let hash = self.ids.hash(&id.to_bytes());
+            let hash = self.ids.of(&id.to_bytes());
             let db = self.db()?;
             let mut rows = db.of_prefix();
             rows.seek(&keys::id(hash, after.get() + 1));

@@ -1,8 +1,9 @@
 //! What events are found by, beside their stream.
 
 use annals_types::{EventId, Facts, StoreId, category};
-use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
+
+use crate::keyed::Keyed;
 
 /// A category, type, tag, correlation id or causation id, as a keyed hash of 64 bits. Two of them
 /// may share one, so an event found by a term is a candidate that its reader verifies.
@@ -27,14 +28,14 @@ impl Term {
 /// choose texts that meet in one term.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
-    hasher: SipHasher13,
+    keyed: Keyed,
 }
 
 impl Terms {
     /// Those of this store.
     #[must_use]
     pub fn new(store: StoreId) -> Self {
-        Self { hasher: SipHasher13::new_with_key(&store.0) }
+        Self { keyed: Keyed::new(store) }
     }
 
     /// The term of a category.
@@ -70,15 +71,10 @@ impl Terms {
     /// The key of a kept state; of what kind, the number says.
     #[must_use]
     pub fn state(&self, role: u8, name: &str, fold: &str) -> Term {
-        use std::hash::Hasher;
-        let mut hasher = self.hasher;
-        hasher.write(name.as_bytes());
-        hasher.write(fold.as_bytes());
-        // How much of it is the name.
-        hasher.write(&(name.len() as u64).to_le_bytes());
-        hasher.write_u8(role);
-        hasher.write_u8(b's');
-        Term(hasher.finish())
+        // How much of it is the name stands behind both.
+        let length = (name.len() as u64).to_le_bytes();
+        let text = [name.as_bytes(), fold.as_bytes(), &length, &[role]].concat();
+        self.term(b's', &text)
     }
 
     /// The term that every event of a stream has: its category's.
@@ -112,13 +108,9 @@ impl Terms {
     }
 
     fn term(&self, kind: u8, text: &[u8]) -> Term {
-        use std::hash::Hasher;
-        let mut hasher = self.hasher;
         // The kind last: the text stands alone in front of it, so that no two of them are one run
         // of bytes.
-        hasher.write(text);
-        hasher.write_u8(kind);
-        Term(hasher.finish())
+        Term(self.keyed.of_both(text, kind))
     }
 }
 

@@ -34,8 +34,8 @@ impl Index for InTemp {
         self.index.covers()
     }
 
-    fn apply(&self, entries: &mut dyn Iterator<Item = Entry<'_>>) {
-        self.index.apply(entries)
+    fn take_in(&self, entries: &[Entry<'_>]) {
+        self.index.take_in(entries)
     }
 
     fn head(&self, stream: &str, after: Position, up_to: Position) -> Result<Option<StreamHead>> {

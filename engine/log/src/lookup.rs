@@ -204,7 +204,11 @@ impl Spot {
     }
 
     #[inline]
-    fn read_whole<E>(&mut self, reader: &LogReader, position: Position) -> Option<Result<Event, E>> {
+    fn read_whole<E>(
+        &mut self,
+        reader: &LogReader,
+        position: Position,
+    ) -> Option<Result<Event, E>> {
         // Mostly right behind the one before.
         let is_next = position == self.last.plus(1);
         let offset = if is_next { Some(self.end) } else { self.reach.offset(position) }?;

@@ -55,12 +55,24 @@ impl LiveOffsets {
 
     /// Sets the offset of the segment's event number `index`, counted from 0.
     pub(crate) fn set(&self, index: usize, offset: u32) {
-        let chunk = self
-            .chunks
-            .get(index / CHUNK)
-            .map(|chunk| chunk.get_or_init(|| (0..CHUNK).map(|_| AtomicU32::new(0)).collect()));
-        if let Some(entry) = chunk.and_then(|chunk| chunk.get(index % CHUNK)) {
-            entry.store(offset, Ordering::Relaxed);
+        self.set_row(index, std::iter::once(offset));
+    }
+
+    /// Sets the offsets of the segment's events from number `index` on.
+    #[inline]
+    pub(crate) fn set_row(
+        &self,
+        mut index: usize,
+        mut offsets: impl ExactSizeIterator<Item = u32>,
+    ) {
+        while offsets.len() > 0 {
+            let Some(chunk) = self.chunks.get(index / CHUNK) else { return };
+            let chunk = chunk.get_or_init(|| (0..CHUNK).map(|_| AtomicU32::new(0)).collect());
+            let entries = chunk.get(index % CHUNK..).unwrap_or_default();
+            index += entries.len();
+            for (entry, offset) in entries.iter().zip(&mut offsets) {
+                entry.store(offset, Ordering::Relaxed);
+            }
         }
     }
 

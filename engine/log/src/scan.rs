@@ -180,7 +180,11 @@ impl Spot {
     /// The event at `position`, where the scan stands before it and it is whole, and it is alone in
     /// its frame or that was entered.
     #[inline(always)]
-    fn next_event<E>(&mut self, reader: &LogReader, position: Position) -> Option<Result<Event, E>> {
+    fn next_event<E>(
+        &mut self,
+        reader: &LogReader,
+        position: Position,
+    ) -> Option<Result<Event, E>> {
         if self.last.is_some_and(|last| position > last) {
             return None;
         }

@@ -58,15 +58,15 @@ impl<'a> Commit<'a> {
     /// Adds events of a stream, which must be as expected.
     #[must_use]
     pub fn append(
-        self,
+        mut self,
         stream: impl Into<Cow<'a, str>>,
         expected: impl Into<ExpectedVersion>,
         events: impl Into<Cow<'a, [NewEvent]>>,
     ) -> Self {
         let stream = stream.into();
-        let mut commit = self.expect(stream.clone(), expected);
-        commit.parts.push(CommitPart { stream, events: events.into() });
-        commit
+        self.expectations.push((stream.clone(), expected.into()));
+        self.parts.push(CommitPart { stream, events: events.into() });
+        self
     }
 
     /// Also expects this of a stream, whether or not the commit writes it.
@@ -149,6 +149,9 @@ impl<'a> Commit<'a> {
     /// events each gets.
     #[must_use]
     pub fn streams(&self) -> SmallVec<[(&str, u64); 1]> {
+        if let [only] = self.parts() {
+            return SmallVec::from_buf([(&*only.stream, only.events.len() as u64)]);
+        }
         let mut streams = SmallVec::<[(&str, u64); 1]>::new();
         for part in &self.parts {
             let events = part.events.len() as u64;

@@ -104,6 +104,7 @@ impl WriteMap {
         std::mem::take(&mut self.windows)
     }
 
+    #[inline]
     fn reaches(&mut self, file: &File, end: u64) -> bool {
         if end > self.length {
             self.length = file.metadata().map_or(0, |metadata| metadata.len());
@@ -111,19 +112,24 @@ impl WriteMap {
         end <= self.length
     }
 
+    /// The window at `base`, mapped where it is not.
+    #[inline]
     fn window(&mut self, file: &File, base: u64) -> Option<&Arc<Window>> {
         match self.windows.iter().position(|window| window.base == base) {
             Some(known) => self.windows.get(known),
-            None => {
-                let Some(map) = Self::map(file, base) else {
-                    self.refused = true;
-                    return None;
-                };
-                drop(self.forget_before(base.saturating_sub(2 * WINDOW_BYTES)));
-                self.windows.push(Arc::new(Window { base, map }));
-                self.windows.last()
-            }
+            None => self.new_window(file, base),
         }
+    }
+
+    #[cold]
+    fn new_window(&mut self, file: &File, base: u64) -> Option<&Arc<Window>> {
+        let Some(map) = Self::map(file, base) else {
+            self.refused = true;
+            return None;
+        };
+        drop(self.forget_before(base.saturating_sub(2 * WINDOW_BYTES)));
+        self.windows.push(Arc::new(Window { base, map }));
+        self.windows.last()
     }
 
     /// Takes out the windows before `base`.

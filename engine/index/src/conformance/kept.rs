@@ -47,9 +47,9 @@ impl Index for Kept {
         self.now.read().index.covers()
     }
 
-    fn apply(&self, entries: &mut dyn Iterator<Item = Entry<'_>>) {
+    fn take_in(&self, entries: &[Entry<'_>]) {
         let mut now = self.now.write();
-        now.index.apply(entries);
+        now.index.take_in(entries);
         now.calls += 1;
         if now.calls > 5 && !now.calls.is_multiple_of(211) {
             return;

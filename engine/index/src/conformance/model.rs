@@ -48,9 +48,9 @@ impl Index for Model {
         self.state.lock().covers
     }
 
-    fn apply(&self, entries: &mut dyn Iterator<Item = Entry<'_>>) {
+    fn take_in(&self, entries: &[Entry<'_>]) {
         let mut state = self.state.lock();
-        for Entry { position, stream, version, id, terms } in entries {
+        for &Entry { position, stream, version, id, terms } in entries {
             if position <= state.covers {
                 continue;
             }

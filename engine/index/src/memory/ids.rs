@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use annals_types::EventId;
-use siphasher::sip::SipHasher13;
 
 use super::blocks::Blocks;
 use super::table::Table;
+use crate::keyed::Keyed;
 
 /// A keyed hash of an id, and the position of its event.
 #[derive(Clone, Copy)]
@@ -18,7 +18,7 @@ pub(super) struct IdHash {
 /// The hashes in the order of their positions, and a table into them. The key is the store's, so
 /// that a stranger cannot choose ids whose hashes meet.
 pub(super) struct Ids {
-    hasher: SipHasher13,
+    hasher: Keyed,
     entries: Blocks<IdHash>,
     by_hash: Table,
     /// The further positions of a hash that came again, which is rare.
@@ -26,7 +26,7 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    pub(super) fn new(hasher: SipHasher13) -> Self {
+    pub(super) fn new(hasher: Keyed) -> Self {
         Self { hasher, entries: Blocks::new(), by_hash: Table::new(), repeated: BTreeMap::new() }
     }
 
@@ -41,7 +41,7 @@ impl Ids {
 
     /// Adds an id. `None`: it does not fit.
     pub(super) fn insert(&mut self, id: EventId, position: u64) -> Option<()> {
-        let hash = self.hasher.hash(&id.to_bytes());
+        let hash = self.hasher.of(&id.to_bytes());
         self.insert_hash(IdHash { hash, position })
     }
 
@@ -59,7 +59,7 @@ impl Ids {
 
     /// The positions at which the id may stand, in ascending order.
     pub(super) fn find(&self, id: EventId) -> impl Iterator<Item = u64> {
-        let hash = self.hasher.hash(&id.to_bytes());
+        let hash = self.hasher.of(&id.to_bytes());
         let first = self.first_of(hash);
         // Only a hash that is there can be there again.
         let others = first.and_then(|_| self.repeated.get(&hash));

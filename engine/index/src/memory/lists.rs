@@ -12,7 +12,7 @@ struct List {
 
 /// How many terms are remembered that came lately: a few categories and types are those of nearly
 /// all events.
-const RECENT: usize = 64;
+const RECENT: usize = 256;
 
 /// The list of each term.
 pub(crate) struct Lists {

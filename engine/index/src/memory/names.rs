@@ -41,6 +41,16 @@ impl Names {
         self.blocks.get(name.block as usize)?.get(start..start + usize::from(name.bytes))
     }
 
+    /// Whether the name is this.
+    #[inline]
+    pub(super) fn is(&self, name: Name, text: &str) -> bool {
+        let start = usize::from(name.start);
+        usize::from(name.bytes) == text.len()
+            && self.blocks.get(name.block as usize).is_some_and(|block| {
+                block.as_bytes().get(start..start + text.len()) == Some(text.as_bytes())
+            })
+    }
+
     pub(super) fn memory_bytes(&self) -> usize {
         self.blocks.len() * (BLOCK_BYTES + size_of::<String>())
     }
@@ -58,6 +68,7 @@ mod tests {
         let places: Vec<_> = kept.iter().map(|text| names.push(text).unwrap()).collect();
         for (text, place) in kept.iter().zip(places) {
             assert_eq!(names.get(place), Some(*text));
+            assert!(names.is(place, text) && !names.is(place, "é"));
         }
         assert!(names.push(&long).is_none());
         assert!(names.memory_bytes() >= kept.iter().map(|text| text.len()).sum());

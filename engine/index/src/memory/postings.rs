@@ -74,6 +74,27 @@ struct Chunk {
 }
 
 impl Chunk {
+    /// Bytes that it has room for.
+    const fn room(&self) -> u16 {
+        self.capacity - self.used
+    }
+
+    /// Where in the arena its next bytes go.
+    fn end_of_bytes(&self) -> u64 {
+        self.start + u64::from(self.used)
+    }
+
+    /// Appends the event behind the last one, at a position behind that one's. `None`: it has no room.
+    #[inline]
+    fn push(&mut self, arena: &mut Arena, position: u64) -> Option<()> {
+        let room = arena.room(self.end_of_bytes(), usize::from(self.room()))?;
+        let length = varint::write(room, position - self.last)?;
+        self.used += u16::try_from(length).ok()?;
+        self.count += 1;
+        self.last = position;
+        Some(())
+    }
+
     fn end(&self) -> StreamHead {
         let version = self.first_version + u64::from(self.count - 1);
         StreamHead { version: Version::new(version), position: Position::new(self.last) }
@@ -128,18 +149,53 @@ impl Postings {
         // Behind a gap a chunk begins small again: many gaps must not cost many large chunks.
         let mut capacity = CHUNK_BYTES_MIN;
         if version - end == 1 {
-            let (bytes, length) = varint::encode(position - chunk.last);
-            if usize::from(chunk.used) + length <= usize::from(chunk.capacity) {
-                let at = chunk.start + u64::from(chunk.used);
-                self.arena.write(at, bytes.get(..length)?)?;
-                chunk.used += u16::try_from(length).ok()?;
-                chunk.count += 1;
-                chunk.last = position;
+            if chunk.push(&mut self.arena, position).is_some() {
                 return Some(());
             }
             capacity = chunk.capacity.saturating_mul(2).min(CHUNK_BYTES_MAX);
         }
         self.push_chunk(chain, version, position, capacity, false)
+    }
+
+    /// Appends `count` events, the first of which has this version and position, and each further one
+    /// the next ones. The same as to push each of them, with one look at each chunk.
+    #[inline]
+    pub(super) fn push_row(
+        &mut self,
+        chain: &mut Chain,
+        mut version: u64,
+        mut position: u64,
+        count: usize,
+    ) -> Option<()> {
+        if count == 1 {
+            return self.push(chain, version, position);
+        }
+        let mut left = count as u64;
+        while left > 0 {
+            self.push(chain, version, position)?;
+            let filled = 1 + if left > 1 { self.fill_row(chain, left - 1)? } else { 0 };
+            version = version.saturating_add(filled);
+            position = position.saturating_add(filled);
+            left -= filled;
+        }
+        Some(())
+    }
+
+    /// Appends to the last chunk as many events as it has room for, `count` at the most, each at the
+    /// position behind that of the one before. Gives how many.
+    fn fill_row(&mut self, chain: &Chain, count: u64) -> Option<u64> {
+        let Some(number) = chain.last_chunk else { return Some(0) };
+        let chunk = self.chunks.get_mut(number.0.get() - 1)?;
+        let filled = chunk.room().min(u16::try_from(count).unwrap_or(u16::MAX));
+        if filled > 0 {
+            let room = self.arena.room(chunk.end_of_bytes(), usize::from(filled))?;
+            // Each is one step, which takes one byte.
+            room.fill(1);
+            chunk.last = chunk.last.checked_add(filled.into())?;
+            chunk.used += filled;
+            chunk.count += filled;
+        }
+        Some(filled.into())
     }
 
     /// Appends events in a row: these positions, in ascending order, with the versions from `version`
@@ -163,11 +219,10 @@ impl Postings {
     fn fill(&mut self, chain: &Chain, positions: &[u64]) -> Option<usize> {
         let Some(number) = chain.last_chunk else { return Some(0) };
         let chunk = self.chunks.get_mut(number.0.get() - 1)?;
-        let room = usize::from(chunk.capacity - chunk.used);
-        if room == 0 {
+        if chunk.room() == 0 {
             return Some(0);
         }
-        let room = self.arena.room(chunk.start + u64::from(chunk.used), room)?;
+        let room = self.arena.room(chunk.end_of_bytes(), usize::from(chunk.room()))?;
         let (mut length, mut filled, mut last) = (0, 0, chunk.last);
         for &position in positions {
             let step = position.checked_sub(last).filter(|&step| step > 0)?;
@@ -182,14 +237,27 @@ impl Postings {
         Some(filled)
     }
 
-    /// Appends an event of a chain without gaps, unless it is the newest in it. `None`: its position
-    /// is below that, or it does not fit.
-    pub(super) fn append(&mut self, chain: &mut Chain, position: u64) -> Option<()> {
-        let newest = self.newest(chain)?;
-        if newest.position.get() == position {
+    /// Appends `count` events to a chain without gaps, the first of which is at this position and each
+    /// further one behind the one before; unless that first one is the newest in it. `None`: its
+    /// position is below that, or they do not fit.
+    pub(super) fn append_row(
+        &mut self,
+        chain: &mut Chain,
+        position: u64,
+        count: usize,
+    ) -> Option<()> {
+        if count == 1
+            && let Some(number) = chain.last_chunk
+            && let Some(chunk) = self.chunks.get_mut(number.0.get() - 1)
+            && position > chunk.last
+            && chunk.push(&mut self.arena, position).is_some()
+        {
             return Some(());
         }
-        self.push(chain, newest.version.get().checked_add(1)?, position)
+        let newest = self.newest(chain)?;
+        let known = usize::from(newest.position.get() == position);
+        let (version, position) = (newest.version.get(), position.checked_add(known as u64)?);
+        self.push_row(chain, version.checked_add(1)?, position, count - known)
     }
 
     fn push_chunk(

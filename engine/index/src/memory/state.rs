@@ -1,13 +1,13 @@
 //! What the lock of the index protects.
 
 use annals_types::{Position, StoreId};
-use siphasher::sip::SipHasher13;
 
 use super::directory::Directory;
 use super::ids::Ids;
 use super::lists::Lists;
 use super::postings::{Part, Postings};
 use crate::kept::KeptStates;
+use crate::keyed::Keyed;
 use crate::{Entry, StreamHead, Term};
 
 /// Most positions, give or take a chunk, that are read under one lock.
@@ -24,7 +24,7 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(store: StoreId) -> Self {
-        let hasher = SipHasher13::new_with_key(&store.0);
+        let hasher = Keyed::new(store);
         Self {
             covers: 0,
             directory: Directory::new(hasher),
@@ -37,57 +37,67 @@ impl State {
 
     /// Takes in entries. `None`: one of them broke the order or did not fit, and `covers` stays
     /// before it.
-    pub(super) fn take(&mut self, entries: &[Entry<'_>]) -> Option<()> {
-        // The events of one commit are often of one stream: it is looked up once.
-        let mut recent: Option<(&str, u32)> = None;
-        for entry in entries {
-            let position = entry.position.get();
-            if position <= self.covers {
+    pub(super) fn take(&mut self, mut entries: &[Entry<'_>]) -> Option<()> {
+        while let Some((entry, others)) = entries.split_first() {
+            if entry.position.get() <= self.covers {
+                entries = others;
                 continue;
             }
-            let known = match recent {
-                Some((name, number)) if name == entry.stream => Some(number),
-                _ => self.directory.find(entry.stream),
-            };
-            let number = self.take_event(known, entry.stream, entry.version.get(), position)?;
-            for &term in entry.terms {
-                self.take_term(term, position)?;
-            }
-            if let Some(id) = entry.id {
-                self.ids.insert(id, position)?;
-            }
-            recent = Some((entry.stream, number));
-            self.covers = position;
+            // The events of one commit are nearly always of one stream.
+            let pairs = entries.iter().zip(others);
+            let more = pairs.take_while(|(before, next)| next.is_next_of(before)).count();
+            let (row, rest) = entries.split_at_checked(1 + more)?;
+            self.take_row(entry, row)?;
+            entries = rest;
         }
         Some(())
     }
 
-    /// Takes in an event of a stream whose number, if it has one, is `known`. Gives the number.
-    pub(super) fn take_event(
-        &mut self,
-        known: Option<u32>,
-        stream: &str,
-        version: u64,
-        position: u64,
-    ) -> Option<u32> {
-        match known {
-            Some(number) => {
+    /// Takes in entries of one stream that follow each other, of which `entry` is the first.
+    #[inline(always)]
+    fn take_row(&mut self, entry: &Entry<'_>, row: &[Entry<'_>]) -> Option<()> {
+        let (version, position) = (entry.version.get(), entry.position.get());
+        match self.directory.look_up(entry.stream) {
+            Ok(number) => {
                 let chain = self.directory.chain_mut(number)?;
-                self.postings.push(chain, version, position)?;
-                Some(number)
+                self.postings.push_row(chain, version, position, row.len())?;
             }
-            None => {
-                let chain = self.postings.start(version, position)?;
-                self.directory.insert(stream, chain)
+            Err(hash) => {
+                let mut chain = self.postings.start(version, position)?;
+                let others = (version.saturating_add(1), position.saturating_add(1));
+                self.postings.push_row(&mut chain, others.0, others.1, row.len() - 1)?;
+                self.directory.insert(entry.stream, hash, chain)?;
             }
         }
+        let shared = shared_term(row);
+        if let Some(term) = shared {
+            self.take_term(term, position, row.len())?;
+        }
+        for entry in row {
+            for &term in entry.terms {
+                if shared != Some(term) {
+                    self.take_term(term, entry.position.get(), 1)?;
+                }
+            }
+            if let Some(id) = entry.id {
+                self.ids.insert(id, entry.position.get())?;
+            }
+        }
+        self.covers = row.last()?.position.get();
+        Some(())
     }
 
-    /// Takes in that the event at `position` carries the term.
-    pub(super) fn take_term(&mut self, term: Term, position: u64) -> Option<()> {
+    /// Takes in that so many events in a row carry the term, the first of which is at `position`.
+    fn take_term(&mut self, term: Term, position: u64, count: usize) -> Option<()> {
         match self.lists.find_hot(term) {
-            Some(number) => self.postings.append(self.lists.chain_mut(number)?, position),
-            None => self.lists.insert(term, self.postings.start(1, position)?),
+            Some(number) => {
+                self.postings.append_row(self.lists.chain_mut(number)?, position, count)
+            }
+            None => {
+                let mut chain = self.postings.start(1, position)?;
+                self.postings.push_row(&mut chain, 2, position.saturating_add(1), count - 1)?;
+                self.lists.insert(term, chain)
+            }
         }
     }
 
@@ -206,4 +216,12 @@ impl State {
             + self.ids.memory_bytes()
             + usize::try_from(self.kept.memory_bytes()).unwrap_or(usize::MAX)
     }
+}
+
+/// A term that all entries of a row have, where there are several and their first one is such: as a
+/// rule that of their category.
+fn shared_term(row: &[Entry<'_>]) -> Option<Term> {
+    let (entry, others) = row.split_first().filter(|(_, others)| !others.is_empty())?;
+    let first = entry.terms.first();
+    others.iter().all(|other| other.terms.first() == first).then_some(first).flatten().copied()
 }

@@ -1,17 +1,32 @@
 //! What the backends that write to a database ask of the newest part, which they keep in memory.
 
+use annals_env::sync::atomic::Ordering;
 use annals_types::{Position, StoreId, Version};
 
 use super::MemoryIndex;
 use super::postings::{Chain, Run};
 use super::state::State;
-use crate::{StreamHead, Term};
+use crate::{Entry, StreamHead, Term};
 
 impl MemoryIndex {
     /// An empty index of the events behind a position.
     pub(crate) fn behind(store: StoreId, position: u64) -> Self {
         let state = State { covers: position, ..State::new(store) };
         Self::from_state(store, state, None, 0)
+    }
+
+    /// Takes in entries as [`Index::take_in`](crate::Index::take_in) does, if all are of one stream that
+    /// is here, as nearly always. Gives whether all were in order.
+    pub(crate) fn take_known(&self, entries: &[Entry<'_>]) -> Option<bool> {
+        let (first, others) = entries.split_first()?;
+        if !others.iter().all(|other| std::ptr::eq(other.stream, first.stream)) {
+            return None;
+        }
+        let mut state = self.state.write();
+        state.directory.find(first.stream)?;
+        let taken = state.take(entries);
+        self.covers.store(state.covers, Ordering::Release);
+        Some(taken.is_some())
     }
 
     /// The stream's number: streams have 0, 1, 2 … in the order of their first events here.

@@ -3,9 +3,9 @@
 
 use annals_env::sync::Mutex;
 use annals_types::StoreId;
-use siphasher::sip::SipHasher13;
 
 use super::row::Stream;
+use crate::keyed::Keyed;
 
 /// A stream takes the place of another whose name falls on the same slot. With
 /// [`STREAM_NAME_BYTES_MAX`](annals_types::limits::STREAM_NAME_BYTES_MAX) they are at most 1.2 MiB,
@@ -14,7 +14,7 @@ const SLOTS: usize = 2048;
 
 /// What look-ups found, that there is no such stream included.
 pub(super) struct Found {
-    names: SipHasher13,
+    names: Keyed,
     slots: Box<[Mutex<Option<Row>>]>,
 }
 
@@ -29,7 +29,7 @@ impl Found {
     /// `store` is the key of the hashes.
     pub(super) fn new(store: StoreId) -> Self {
         let slots = (0..SLOTS).map(|_| Mutex::new(None)).collect();
-        Self { names: SipHasher13::new_with_key(&store.0), slots }
+        Self { names: Keyed::new(store), slots }
     }
 
     /// What a look-up found that has everything up to `after`.
@@ -49,7 +49,7 @@ impl Found {
     }
 
     fn slot(&self, name: &str) -> Option<&Mutex<Option<Row>>> {
-        let [low, high, ..] = self.names.hash(name.as_bytes()).to_le_bytes();
+        let [low, high, ..] = self.names.of(name.as_bytes()).to_le_bytes();
         self.slots.get(usize::from(u16::from_le_bytes([low, high])) % SLOTS)
     }
 

@@ -1,6 +1,6 @@
 //! The newest events, in memory, in windows: each is what came between two saves.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use annals_env::sync::RwLock;
@@ -47,17 +47,21 @@ impl Window {
         entries: &[Entry<'_>],
         before: &dyn Fn(&str) -> Result<Option<Stream>>,
     ) -> Result<bool> {
+        if let Some(sound) = self.index.take_known(entries) {
+            return Ok(sound);
+        }
         let covers = self.index.covers();
         let known = entries.iter().take_while(|entry| entry.position <= covers).count();
         let new = entries.get(known..).unwrap_or_default();
         let mut firsts = Vec::new();
         let mut begun = Vec::new();
-        let mut seen: HashSet<&str> = HashSet::new();
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
         let mut sound = 0;
+        let mut last: Option<&str> = None;
         for entry in new {
-            // The events of one commit are often of one stream.
-            let again = sound > 0 && new.get(sound - 1).is_some_and(|it| it.stream == entry.stream);
-            if !again && !seen.contains(entry.stream) && self.index.number(entry.stream).is_none() {
+            // The entries of one commit are often of one stream, and have the very same text.
+            let again = last.is_some_and(|last| std::ptr::eq(last, entry.stream));
+            if !again && self.index.number(entry.stream).is_none() && !seen.contains(entry.stream) {
                 let before = before(entry.stream)?;
                 if before.is_some_and(|before| entry.version <= before.newest.version) {
                     break;
@@ -67,16 +71,17 @@ impl Window {
                 begun.extend(before.is_none().then_some(entry.position.get()));
                 seen.insert(entry.stream);
             }
+            last = Some(entry.stream);
             sound += 1;
         }
         // Before the events are seen: answers up to what is covered do not change.
-        {
+        if !firsts.is_empty() {
             let mut origins = self.origins.write();
             origins.first.extend(firsts);
             origins.begun.extend(begun);
         }
         let taken = new.get(..sound).unwrap_or_default();
-        self.index.apply(&mut taken.iter().copied());
+        self.index.take_in(taken);
         let covers = self.index.covers();
         let all = taken.last().is_none_or(|last| last.position <= covers);
         if !all {

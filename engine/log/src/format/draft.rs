@@ -13,6 +13,7 @@ use super::checksum;
 use super::control::{Control, put_kept};
 use super::cursor::put_varint;
 use super::event;
+use super::fields::{FIELDS_BYTES, Fields};
 use super::frame::{FIXED_BYTES, FrameHeader, FrameKind, RECORD_PREFIX_BYTES, StreamTable};
 use crate::loss::LostStream;
 
@@ -22,14 +23,25 @@ pub struct Draft {
     bytes: Vec<u8>,
     header_length: u32,
     kind: FrameKind,
-    /// Where each record begins in `bytes`.
-    records: SmallVec<[u32; 2]>,
+    records: SmallVec<[Record; 1]>,
     /// Where the first version of each stream stands in `bytes`.
     versions: SmallVec<[u32; 1]>,
     digest: u32,
     /// The epoch that it begins.
     epoch: Option<Epoch>,
 }
+
+/// A record of a draft.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    /// Where it begins in the frame.
+    pub(crate) start: u32,
+    /// Its checksum, without what binds it to its place.
+    sum: u32,
+}
+
+/// So many records' checksums go into the digest at once.
+const DIGEST_RECORDS: usize = 16;
 
 /// What the writer knows of a frame once its turn has come.
 #[derive(Clone, Copy, Debug)]
@@ -49,29 +61,33 @@ impl Draft {
     #[must_use]
     pub fn commit(commit: &Commit<'_>) -> Self {
         let streams = commit.streams();
-        let names: usize = streams.iter().map(|(stream, _)| stream.len() + 10).sum();
-        let (mut payload, mut events) = (0, 0);
-        for (_, event) in commit.events() {
-            let tags: usize = event.tags.iter().map(|tag| tag.len() + 2).sum();
-            payload += 96 + event.event_type.len() + event.data.len() + event.metadata.len() + tags;
-            events += 1;
+        let (mut capacity, mut events) = (FIXED_BYTES + FIELDS_BYTES, 0);
+        for (stream, _) in &streams {
+            capacity += stream.len() + FIELDS_BYTES;
         }
-        let capacity = FIXED_BYTES + 16 + names + payload;
+        for part in commit.parts() {
+            events += part.events.len();
+            for event in part.events.iter() {
+                capacity += event::bytes_at_most(event);
+            }
+        }
         let mut draft = Self::with_capacity(FrameKind::Commit, capacity, events);
         put_varint(&mut draft.bytes, streams.len() as u64);
         for (stream, _) in &streams {
             draft.versions.push(at(&draft.bytes));
-            draft.bytes.extend_from_slice(&[0; 8]);
-            draft.bytes.extend_from_slice(&(stream.len() as u16).to_le_bytes());
+            let [low, high] = (stream.len() as u16).to_le_bytes();
+            draft.bytes.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, low, high]);
             draft.bytes.extend_from_slice(stream.as_bytes());
         }
         draft.header_length = at(&draft.bytes);
-        if streams.len() == 1 {
-            for (_, event) in commit.events() {
-                draft.record(|bytes| event::put_content(bytes, event));
-            }
-        } else {
+        if streams.len() > 1 {
             draft.records_of_several(commit);
+        } else {
+            for part in commit.parts() {
+                for event in part.events.iter() {
+                    draft.record(|bytes| event::put_content(bytes, event));
+                }
+            }
         }
         draft.finish_digest();
         draft
@@ -174,6 +190,7 @@ impl Draft {
         Self::control(&payload)
     }
 
+    #[inline(always)]
     fn with_capacity(kind: FrameKind, bytes: usize, records: usize) -> Self {
         let mut draft = Self {
             bytes: Vec::with_capacity(bytes),
@@ -184,30 +201,43 @@ impl Draft {
             digest: 0,
             epoch: None,
         };
-        draft.bytes.resize(FIXED_BYTES, 0);
+        draft.bytes.extend_from_slice(&[0; FIXED_BYTES]);
         draft
     }
 
+    #[inline(always)]
     fn record(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
-        let index = self.records.len() as u64;
-        self.records.push(at(&self.bytes));
-        self.bytes.extend_from_slice(&[0; RECORD_PREFIX_BYTES]);
-        put_varint(&mut self.bytes, start as u64);
-        put_varint(&mut self.bytes, index);
+        // Checksum and length come once the rest is there.
+        let mut head = Fields::behind_zeros(RECORD_PREFIX_BYTES);
+        head.varint(start as u64);
+        head.varint(self.records.len() as u64);
+        head.append_to(&mut self.bytes);
         put(&mut self.bytes);
         let length = (self.bytes.len() - start - RECORD_PREFIX_BYTES) as u32;
-        write_u32(&mut self.bytes, start + 4, length);
-        let sum = crc32fast::hash(self.bytes.get(start + 4..).unwrap_or_default());
-        write_u32(&mut self.bytes, start, sum);
+        let record = self.bytes.get_mut(start..).unwrap_or_default();
+        let Some((field, summed)) = record.split_first_chunk_mut() else { return };
+        if let Some(field) = summed.first_chunk_mut() {
+            *field = length.to_le_bytes();
+        }
+        let sum = checksum::of(summed);
+        *field = sum.to_le_bytes();
+        self.records.push(Record { start: start as u32, sum });
     }
 
     /// All records are there.
     pub(crate) fn finish_digest(&mut self) {
-        let mut hasher = crc32fast::Hasher::new();
-        for &record in &self.records {
-            let record = record as usize;
-            hasher.update(self.bytes.get(record..record + 4).unwrap_or_default());
+        if let [only] = self.records.as_slice() {
+            self.digest = checksum::of(&only.sum.to_le_bytes());
+            return;
+        }
+        let mut hasher = checksum::hasher();
+        for records in self.records.chunks(DIGEST_RECORDS) {
+            let mut sums = [[0; 4]; DIGEST_RECORDS];
+            for (sum, record) in sums.iter_mut().zip(records) {
+                *sum = record.sum.to_le_bytes();
+            }
+            hasher.update(sums.as_flattened().get(..4 * records.len()).unwrap_or_default());
         }
         self.digest = hasher.finalize();
     }
@@ -227,6 +257,7 @@ impl Draft {
 
     /// Sets the version of the first event of the commit's stream number `stream`, in the order of
     /// [`Commit::streams`].
+    #[inline]
     pub fn set_first_version(&mut self, stream: usize, version: Version) {
         let Some(&place) = self.versions.get(stream) else { return };
         let place = place as usize;
@@ -235,16 +266,13 @@ impl Draft {
         }
     }
 
-    /// Fills in everything that depends on the place and gives the frame's bytes, with the offsets
-    /// of its records from the frame's start.
-    pub(crate) fn finish(&mut self, stamp: &Stamp) -> (&[u8], &[u32]) {
-        for &record in &self.records {
-            let mask = checksum::mask(stamp.salt, stamp.offset + u64::from(record));
-            let record = record as usize;
-            if let Some(field) = self.bytes.get_mut(record..record + 4) {
-                for (byte, mask) in field.iter_mut().zip(mask.to_le_bytes()) {
-                    *byte ^= mask;
-                }
+    /// Fills in everything that depends on the place and gives the frame's bytes, with its records.
+    pub(crate) fn finish(&mut self, stamp: &Stamp) -> (&[u8], &[Record]) {
+        for record in &self.records {
+            let mask = checksum::mask(stamp.salt, stamp.offset + u64::from(record.start));
+            let field = self.bytes.get_mut(record.start as usize..);
+            if let Some(field) = field.and_then(|bytes| bytes.first_chunk_mut()) {
+                *field = (record.sum ^ mask).to_le_bytes();
             }
         }
         let header = FrameHeader {
@@ -267,10 +295,4 @@ impl Draft {
 /// The end of `bytes` as an offset; drafts are bounded far below 4 GiB.
 fn at(bytes: &[u8]) -> u32 {
     bytes.len() as u32
-}
-
-fn write_u32(bytes: &mut [u8], offset: usize, value: u32) {
-    if let Some(field) = bytes.get_mut(offset..offset + 4) {
-        field.copy_from_slice(&value.to_le_bytes());
-    }
 }

@@ -9,6 +9,7 @@ use annals_types::{
 };
 
 use super::cursor::{Cursor, is_text, put_bytes, put_varint, put_zigzag};
+use super::fields::Fields;
 use super::frame::{FrameHeader, RECORD_PREFIX_BYTES, StreamTable};
 use crate::slice::Slice;
 
@@ -27,6 +28,14 @@ const HOLE: [u8; 2] = [1 << 7, 1];
 const ID_FLAGS: [u8; 3] = [HAS_ID, HAS_CORRELATION, HAS_CAUSATION];
 const IDS: u8 = HAS_ID | HAS_CORRELATION | HAS_CAUSATION;
 const ID_BYTES: usize = 16;
+
+/// No record of the event takes more bytes.
+pub(crate) fn bytes_at_most(event: &NewEvent) -> usize {
+    /// What stands in front of a record, its numbers, and all of an event that is not text or bytes.
+    const FIXED: usize = 128;
+    let tags: usize = event.tags.iter().map(|tag| tag.len() + 2).sum();
+    FIXED + event.event_type.len() + event.data.len() + event.metadata.len() + tags
+}
 
 /// Appends the content of an event: everything of it that does not depend on where it lies. The
 /// content chain hashes exactly these bytes.
@@ -123,25 +132,27 @@ impl Parts {
 }
 
 /// Appends the content of an event and says where its parts begin and end.
+#[inline(always)]
 fn put_parts(out: &mut Vec<u8>, event: &NewEvent) -> Parts {
-    let mut flags = 0;
-    for (present, flag) in [
-        (!event.metadata.is_empty(), HAS_METADATA),
-        (!event.tags.is_empty(), HAS_TAGS),
-        (event.occurred_at.is_some(), HAS_OCCURRED_AT),
-        (event.correlation_id.is_some(), HAS_CORRELATION),
-        (event.causation_id.is_some(), HAS_CAUSATION),
-        (event.id.is_some(), HAS_ID),
-    ] {
-        flags |= if present { flag } else { 0 };
-    }
-    out.push(flags);
-    out.push(content_code(event.content));
-    put_varint(out, u64::from(event.schema));
-    put_bytes(out, event.event_type.as_bytes());
+    let flag = |present, flag| if present { flag } else { 0 };
+    let flags = flag(!event.metadata.is_empty(), HAS_METADATA)
+        | flag(!event.tags.is_empty(), HAS_TAGS)
+        | flag(event.occurred_at.is_some(), HAS_OCCURRED_AT)
+        | flag(event.correlation_id.is_some(), HAS_CORRELATION)
+        | flag(event.causation_id.is_some(), HAS_CAUSATION)
+        | flag(event.id.is_some(), HAS_ID);
+    let mut fields = Fields::behind_zeros(0);
+    fields.byte(flags);
+    fields.byte(content_code(event.content));
+    fields.varint(u64::from(event.schema));
+    fields.varint(event.event_type.len() as u64);
+    fields.append_to(out);
+    out.extend_from_slice(event.event_type.as_bytes());
     let event_type = Span::last(out, event.event_type.len());
-    for id in [event.id, event.correlation_id, event.causation_id].into_iter().flatten() {
-        out.extend_from_slice(&id.to_bytes());
+    if flags & IDS != 0 {
+        for id in [event.id, event.correlation_id, event.causation_id].into_iter().flatten() {
+            out.extend_from_slice(&id.to_bytes());
+        }
     }
     if let Some(moment) = event.occurred_at {
         put_zigzag(out, moment.seconds());

@@ -104,30 +104,22 @@ impl FrameHeader {
     /// place, for a frame that will lie at `offset` of the segment with this salt.
     pub(crate) fn write(&self, frame: &mut [u8], salt: u64, offset: u64) -> Option<()> {
         let header = frame.get_mut(..usize::try_from(self.header_length).ok()?)?;
-        let mut fields = [0; FIXED_BYTES - 4];
         let k_or_count = match self.kind {
             FrameKind::Commit => self.count,
             FrameKind::Control => self.first.k,
         };
-        let mut at = 0;
-        let mut put = |bytes: &[u8]| {
-            if let Some(field) = fields.get_mut(at..at + bytes.len()) {
-                field.copy_from_slice(bytes);
-            }
-            at += bytes.len();
-        };
-        put(&MARKER);
-        put(&[self.kind.code(), 0]);
-        put(&self.length.to_le_bytes());
-        put(&self.header_length.to_le_bytes());
-        put(&self.first.position.get().to_le_bytes());
-        put(&k_or_count.to_le_bytes());
-        put(&self.epoch.to_le_bytes());
-        put(&self.recorded_at.as_micros().to_le_bytes());
-        put(&self.digest.to_le_bytes());
-        put(&self.synced.k.to_le_bytes());
-        put(&self.synced.position.get().to_le_bytes());
-        header.get_mut(4..FIXED_BYTES)?.copy_from_slice(&fields);
+        let fields: &mut [u8; FIXED_BYTES] = header.first_chunk_mut()?;
+        fields[4..6].copy_from_slice(&MARKER);
+        fields[6..8].copy_from_slice(&[self.kind.code(), 0]);
+        fields[8..12].copy_from_slice(&self.length.to_le_bytes());
+        fields[12..16].copy_from_slice(&self.header_length.to_le_bytes());
+        fields[16..24].copy_from_slice(&self.first.position.get().to_le_bytes());
+        fields[24..28].copy_from_slice(&k_or_count.to_le_bytes());
+        fields[28..32].copy_from_slice(&self.epoch.to_le_bytes());
+        fields[32..40].copy_from_slice(&self.recorded_at.as_micros().to_le_bytes());
+        fields[40..44].copy_from_slice(&self.digest.to_le_bytes());
+        fields[44..48].copy_from_slice(&self.synced.k.to_le_bytes());
+        fields[48..56].copy_from_slice(&self.synced.position.get().to_le_bytes());
         let sum = checksum::sealed(header.get(4..)?, salt, offset);
         header.get_mut(..4)?.copy_from_slice(&sum.to_le_bytes());
         Some(())

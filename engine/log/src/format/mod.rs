@@ -5,6 +5,7 @@ pub(crate) mod control;
 pub(crate) mod cursor;
 pub(crate) mod draft;
 pub(crate) mod event;
+pub(crate) mod fields;
 pub(crate) mod footer;
 pub(crate) mod frame;
 pub(crate) mod kept;

@@ -3,8 +3,8 @@
 
 use annals_types::{Epoch, Place, Position, StoreId};
 
-use super::POSITION_MAX;
 use super::cursor::Cursor;
+use super::{POSITION_MAX, checksum};
 
 /// Bytes of the page.
 pub(crate) const STATE_BYTES: usize = 4096;
@@ -29,26 +29,17 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn encode(&self) -> [u8; SLOT_BYTES] {
         let mut slot = [0; SLOT_BYTES];
-        let (fields, sum) = slot.split_at_mut(SLOT_BYTES - 4);
-        let mut rest = &mut *fields;
-        // Once with each buffered append: without a buffer of its own.
-        let mut put = |bytes: &[u8]| {
-            if let Some((field, left)) = std::mem::take(&mut rest).split_at_mut_checked(bytes.len())
-            {
-                field.copy_from_slice(bytes);
-                rest = left;
-            }
-        };
-        put(&MAGIC);
-        put(&self.store.0);
-        put(&self.sequence.to_le_bytes());
-        put(&self.epoch.id.to_le_bytes());
-        put(&self.epoch.number.to_le_bytes());
-        for place in [self.durable, self.visible] {
-            put(&place.k.to_le_bytes());
-            put(&place.position.get().to_le_bytes());
-        }
-        sum.copy_from_slice(&crc32fast::hash(fields).to_le_bytes());
+        slot[0..8].copy_from_slice(&MAGIC);
+        slot[8..24].copy_from_slice(&self.store.0);
+        slot[24..32].copy_from_slice(&self.sequence.to_le_bytes());
+        slot[32..40].copy_from_slice(&self.epoch.id.to_le_bytes());
+        slot[40..44].copy_from_slice(&self.epoch.number.to_le_bytes());
+        slot[44..48].copy_from_slice(&self.durable.k.to_le_bytes());
+        slot[48..56].copy_from_slice(&self.durable.position.get().to_le_bytes());
+        slot[56..60].copy_from_slice(&self.visible.k.to_le_bytes());
+        slot[60..68].copy_from_slice(&self.visible.position.get().to_le_bytes());
+        let sum = checksum::of(&slot[..SLOT_BYTES - 4]);
+        slot[SLOT_BYTES - 4..].copy_from_slice(&sum.to_le_bytes());
         slot
     }
 
@@ -75,7 +66,7 @@ impl State {
     fn decode_slot(slot: &[u8]) -> Option<Self> {
         let (fields, sum) = slot.split_at_checked(SLOT_BYTES - 4)?;
         let mut cursor = Cursor::new(fields);
-        if cursor.array()? != MAGIC || Cursor::new(sum).u32()? != crc32fast::hash(fields) {
+        if cursor.array()? != MAGIC || Cursor::new(sum).u32()? != checksum::of(fields) {
             return None;
         }
         let store = StoreId(cursor.array()?);

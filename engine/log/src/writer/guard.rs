@@ -5,7 +5,7 @@ use annals_types::{Place, Position, Timestamp};
 
 use super::{Appended, Core, Publish, Shared, SyncMode};
 use crate::error::{LogError, Result};
-use crate::format::draft::{Draft, Stamp};
+use crate::format::draft::{Draft, Record, Stamp};
 use crate::format::footer::EpochStart;
 
 /// The writer's lock, held.
@@ -98,10 +98,10 @@ impl<P: Publish> LogGuard<'_, P> {
         let (bytes, records) = draft.finish(&stamp);
         if events > 0 {
             let index = first.position.get() - segment.first_event().get();
-            for (index, record) in (index..).zip(records) {
-                let place = u32::try_from(offset + u64::from(*record)).unwrap_or(u32::MAX);
-                core.active.offsets.set(usize::try_from(index).unwrap_or(usize::MAX), place);
-            }
+            let index = usize::try_from(index).unwrap_or(usize::MAX);
+            let place = |record: &Record| offset + u64::from(record.start);
+            let places = records.iter().map(|record| u32::try_from(place(record)));
+            core.active.offsets.set_row(index, places.map(|place| place.unwrap_or(u32::MAX)));
         }
         core.active.tail = offset + bytes.len() as u64;
         if events > 0 {

@@ -128,9 +128,9 @@ fn read_stream(
     }
     let name = String::from_utf8(reader.bytes(bytes)?)
         .map_err(|_| Fault::Damaged("a name is not UTF-8"))?;
-    if state.directory.find(&name).is_some() {
+    let Err(hash) = state.directory.look_up(&name) else {
         return Err(Fault::Damaged("a name comes twice"));
-    }
+    };
     let mut chain = None;
     let (mut version, mut position) = (0_u64, before);
     loop {
@@ -154,7 +154,7 @@ fn read_stream(
         }
     }
     let chain = chain.ok_or(Fault::Damaged("a stream has no event"))?;
-    let inserted = state.directory.insert(&name, chain);
+    let inserted = state.directory.insert(&name, hash, chain);
     inserted.ok_or(Fault::Damaged("it has too many streams or events"))?;
     Ok(chain.first())
 }
