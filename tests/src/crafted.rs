@@ -95,6 +95,8 @@ pub struct Record {
     pub back: Option<u64>,
     /// Which it says that it is, where not the truth.
     pub index: Option<u64>,
+    /// How long it says that it is, where not the truth.
+    pub length: Option<u32>,
     /// The rest.
     pub body: Vec<u8>,
 }
@@ -169,7 +171,8 @@ impl Frame {
             let back = record.back.unwrap_or(at as u64);
             let payload = Fields::default().varint(back).varint(record.index.unwrap_or(index));
             let payload = payload.bytes(&record.body).0;
-            let summed = Fields::default().u32(length(&payload)).bytes(&payload).0;
+            let said = record.length.unwrap_or(length(&payload));
+            let summed = Fields::default().u32(said).bytes(&payload).0;
             sums = sums.u32(crc32fast::hash(&summed));
             records.extend(bound(&summed, offset + at).to_le_bytes());
             records.extend(summed);

@@ -10,8 +10,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use annals::{
-    Error, ErrorKind, ExpectedVersion, IndexKind, NewEvent, Options, Position, Read, ReadOnlyStore,
-    Result, Store,
+    Error, ErrorKind, Events, ExpectedVersion, IndexKind, NewEvent, Options, Position, Read,
+    ReadOnlyStore, Result, Store,
 };
 use annals_env::RealFs;
 use annals_tests::confined::confined;
@@ -525,6 +525,34 @@ fn an_empty_segment_that_is_cut_in_its_header() {
         let (reading, writing) = use_it(&root);
         assert_eq!((reading.unwrap().0, writing.unwrap()), (2, ()));
         assert_eq!(read(&ReadOnlyStore::open(&root).unwrap()).0, 2 + kinds().len());
+    });
+}
+
+/// Every way to an event takes its record for what it says to be, and that is not whole.
+#[test]
+fn a_record_that_ends_elsewhere_than_its_frame() {
+    confined("a_record_that_ends_elsewhere_than_its_frame", || {
+        for length in [0, 1, 9, 1 << 20, u32::MAX] {
+            let folder = tempfile::tempdir().unwrap();
+            let root = folder.path().join("store");
+            let mut segment = in_order();
+            let mut frame = third();
+            frame.records[0].length = Some(length);
+            let records = [segment.frames[2] + 56 + table(&[(1, "a-1")]).len()];
+            let second = records[0] + 8 + 2 + event("T", "1").len();
+            let offsets = [records[0], second, segment.bytes.len() + 56 + frame.table.len()];
+            segment.push(&frame);
+            let offsets = offsets.map(|offset| u32::try_from(offset).unwrap());
+            segment.seal((3, 0), &offsets, &Claims::default());
+            save(&Crafted { room: 0, ..crafted("a short record", vec![segment]) }, &root);
+            let store = ReadOnlyStore::open(&root).unwrap();
+            let view = store.head();
+            let whole = |events: Events| events.filter(annals::Result::is_ok).count();
+            assert_eq!(whole(view.read_all()), 2, "{length}");
+            assert_eq!(whole(view.read(Read::all().from(Position::new(3)))), 0);
+            assert!(view.event(Position::new(3)).is_err(), "{length}");
+            assert!(view.event(Position::new(2)).is_ok(), "{length}");
+        }
     });
 }
 

@@ -131,6 +131,8 @@ impl Engine {
             let appended = guard.append(&mut draft, commit.wanted_stamp())?;
             let receipt = receipt(&attempt.prepared, &appended);
             guard.publisher().push(appended.first, &mut attempt.prepared);
+            // It was copied, and the sync may take long.
+            drop(draft);
             finish(guard, &appended)?;
             return Ok((receipt, Some(appended)));
         }

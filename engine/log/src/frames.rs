@@ -120,6 +120,11 @@ pub(crate) fn read_only_event<E>(
     {
         return None;
     }
+    // A record that ends elsewhere than the frame is not whole, whatever its checksum.
+    let claimed = record.get(4..RECORD_PREFIX_BYTES)?.try_into().ok().map(u32::from_le_bytes)?;
+    if claimed as usize != record.len() - RECORD_PREFIX_BYTES {
+        return None;
+    }
     let header = FrameHeader::decode_proven(fields, frame_length).ok()?;
     let only = header.first == Place::event(position) && header.count == 1;
     let stream = StreamTable::only(fields).filter(|_| only)?;

@@ -139,7 +139,9 @@ impl Window {
         let base = offset - lead;
         let wanted = usize::try_from(lead).unwrap_or(0).saturating_add(length);
         let mut size = self.fetched.chunk;
-        if wanted > size {
+        if wanted > size && wanted <= Stride::FORWARD.chunk {
+            size = wanted.next_power_of_two();
+        } else if wanted > size {
             let left = self.file.len()?.saturating_sub(base);
             size = wanted.min(usize::try_from(left).unwrap_or(usize::MAX));
         }
