@@ -1,5 +1,5 @@
 //! Which names were looked up lately: whoever appends asks for a stream, and again where its events
-//! are applied, and a few streams get most events. A look here costs a third of one by a keyed hash.
+//! are applied, and a few streams get most events. A look here needs no keyed hash.
 
 use annals_env::sync::atomic::{AtomicU64, Ordering};
 
